@@ -1,0 +1,28 @@
+import { defineConfig } from 'vitest/config';
+
+/** Packages are resolved to their sources, so that no test needs a build. `ssr` is the one Node projects obey. */
+const ssr = { resolve: { conditions: ['@reg/source', 'module', 'node', 'development|production'] } };
+
+function project(name: string, root: string) {
+  return { ssr, test: { name, root, include: ['test/**/*.test.ts'] } };
+}
+
+export default defineConfig({
+  test: {
+    projects: [
+      project('core', 'packages/core'),
+      project('node', 'packages/node'),
+      project('testing', 'packages/testing'),
+      project('cli', 'apps/cli'),
+      project('workspace', '.'),
+    ],
+    coverage: {
+      provider: 'v8',
+      // Relative to each project's root: a path from here would match nothing, and the threshold would hold of nothing.
+      include: ['src/**/*.ts'],
+      exclude: ['**/*.d.ts'],
+      reporter: ['text', 'json-summary'],
+      thresholds: { branches: 100 },
+    },
+  },
+});
