@@ -1,10 +1,14 @@
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
 /** Packages are resolved to their sources, so that no test needs a build. `ssr` is the one Node projects obey. */
 const ssr = { resolve: { conditions: ['@reg/source', 'module', 'node', 'development|production'] } };
 
+/** Fails a test file when a planted secret turned up where it should not have. */
+const canary = fileURLToPath(new URL('packages/testing/src/canary.ts', import.meta.url));
+
 function project(name: string, root: string) {
-  return { ssr, test: { name, root, include: ['test/**/*.test.ts'] } };
+  return { ssr, test: { name, root, include: ['test/**/*.test.ts'], setupFiles: [canary] } };
 }
 
 export default defineConfig({
