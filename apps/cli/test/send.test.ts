@@ -1,0 +1,370 @@
+import { createServer } from 'node:http';
+import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
+import { type Registry, type RegistryOptions, startRegistry } from '@reg/testing';
+import { afterEach, describe, expect, test } from 'vitest';
+import { openTransport, type TransportOptions } from '../src/send.ts';
+
+const closing: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+function transport(options: Partial<TransportOptions> = {}) {
+  const opened = openTransport({ userAgent: 'reg/test', ...options });
+  closing.push(() => opened.close());
+  return opened;
+}
+
+async function registry(options: Partial<RegistryOptions> = {}): Promise<Registry> {
+  const started = await startRegistry({
+    auth: 'none',
+    repositories: { 'team/app': { tags: ['1', '2'] } },
+    ...options,
+  });
+  closing.push(() => started.close());
+  return started;
+}
+
+/** Listens on a free port; when the test ends its connections do. */
+async function listening(server: Server): Promise<string> {
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => sockets.add(socket.on('error', () => {})));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  closing.push(async () => {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+/** A server that answers every request with these bytes and closes. */
+async function answering(bytes: string | Buffer): Promise<string> {
+  const server = createTcpServer((socket) => {
+    socket.once('data', () => socket.end(bytes));
+  });
+  return `http://${await listening(server)}/`;
+}
+
+const get = (url: string) => ({
+  to: 'registry' as const,
+  method: 'GET',
+  url,
+  headers: [],
+  body: 'none' as const,
+  form: null,
+  request: null,
+  redirect: 'manual' as const,
+});
+
+const never = new AbortController().signal;
+const tags = '/v2/team/app/tags/list';
+
+describe('one request', () => {
+  test('arrives as it was given, with every line of a repeated header', async () => {
+    const { url, requests } = await registry();
+    const headers = [
+      ['accept', 'a/b'],
+      ['accept', 'c/d'],
+      ['authorization', 'Bearer x'],
+    ] as const;
+    const reply = await transport().send({ ...get(`${url}${tags}?n=1&x=%2F`), headers }, never);
+    expect(reply.head.status).toBe(200);
+    expect(requests).toHaveLength(1);
+    expect(requests[0]).toMatchObject({
+      method: 'GET',
+      url: `${tags}?n=1&x=%2F`,
+      headers: { accept: 'a/b, c/d', authorization: 'Bearer x', 'user-agent': 'reg/test' },
+    });
+    await reply.discard();
+  });
+
+  test('a form is its body', async () => {
+    const { tokenUrl, requests } = await registry({ auth: 'oauth2' });
+    const outgoing = {
+      ...get(tokenUrl),
+      to: 'authority' as const,
+      method: 'POST',
+      headers: [['content-type', 'application/x-www-form-urlencoded']] as const,
+      body: 'form' as const,
+      form: 'grant_type=password&service=s&client_id=c',
+    };
+    const reply = await transport().send(outgoing, never);
+    await reply.discard();
+    expect(requests[0]).toMatchObject({ method: 'POST', body: outgoing.form });
+  });
+
+  test('a redirect is handed over', async () => {
+    const { url, faults, requests } = await registry();
+    faults.add({ kind: 'redirect', location: '/elsewhere' });
+    const reply = await transport().send(get(url + tags), never);
+    expect(reply.head.status).toBe(307);
+    expect(reply.head.headers).toContainEqual(['location', '/elsewhere']);
+    await reply.discard();
+    expect(requests).toHaveLength(1);
+  });
+
+  test('a cookie is not kept', async () => {
+    const { url, faults, requests } = await registry();
+    faults.add({ kind: 'status', status: 200, headers: { 'Set-Cookie': 'a=b' } });
+    const { send } = transport();
+    for (let i = 0; i < 2; i++) await (await send(get(url + tags), never)).discard();
+    expect(requests[1]?.headers['cookie']).toBeUndefined();
+  });
+
+  test('header fields keep their order and their lines', async () => {
+    const url = await answering(
+      'HTTP/1.1 401 No\r\nX-B: 1\r\nWWW-Authenticate: A\r\nwww-authenticate: B\r\n\r\n',
+    );
+    const { head } = await transport().send(get(url), never);
+    expect(head).toEqual({
+      status: 401,
+      headers: [
+        ['x-b', '1'],
+        ['www-authenticate', 'A'],
+        ['www-authenticate', 'B'],
+      ],
+    });
+  });
+
+  test('a head of 40 KiB is read: how long a challenge may be is for the core to say', async () => {
+    const url = await answering(`HTTP/1.1 200 OK\r\nx: ${'x'.repeat(40_960)}\r\n\r\n`);
+    expect((await transport().send(get(url), never)).head.status).toBe(200);
+  });
+
+  test('a discarded body leaves the connection for the next request', async () => {
+    let connections = 0;
+    const server = createServer((_, response) => response.end('x'.repeat(10_000)));
+    server.on('connection', () => connections++);
+    const url = `http://${await listening(server)}/`;
+    const { send } = transport();
+    for (let i = 0; i < 3; i++) await (await send(get(url), never)).discard();
+    expect(connections).toBe(1);
+  });
+});
+
+describe('a body', () => {
+  const plain = JSON.stringify({ text: 'häuser'.repeat(1_000) });
+
+  test.each([
+    ['identity', Buffer.from(plain)],
+    ['gzip', gzipSync(plain)],
+    ['x-gzip', gzipSync(plain)],
+    ['deflate', deflateSync(plain)],
+    ['br', brotliCompressSync(plain)],
+    [' GZIP ', gzipSync(plain)],
+  ])('in %s is decoded', async (coding, bytes) => {
+    const head = `HTTP/1.1 200 OK\r\nContent-Encoding: ${coding}\r\nContent-Length: ${bytes.length}\r\n\r\n`;
+    const url = await answering(Buffer.concat([Buffer.from(head), bytes]));
+    const reply = await transport().send(get(url), never);
+    expect(await reply.text(1_000_000)).toBe(plain);
+  });
+
+  test('that is empty is empty in every coding', async () => {
+    const url = await answering('HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 0\r\n\r\n');
+    expect(await (await transport().send(get(url), never)).text(10)).toBe('');
+  });
+
+  test('in a coding nobody asked for is an error', async () => {
+    const url = await answering('HTTP/1.1 200 OK\r\nContent-Encoding: zstd\r\nContent-Length: 1\r\n\r\nx');
+    const reply = await transport().send(get(url), never);
+    await expect(reply.text(10)).rejects.toMatchObject({ phase: 'body', code: 'ERR_CONTENT_ENCODING' });
+  });
+
+  test('that is no gzip although it says so is an error', async () => {
+    const url = await answering(
+      'HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nplain',
+    );
+    const reply = await transport().send(get(url), never);
+    await expect(reply.text(10)).rejects.toMatchObject({ phase: 'body', code: 'Z_DATA_ERROR' });
+  });
+
+  test('of 64 MiB in 64 KiB of gzip is dropped at the limit', async () => {
+    const { url, faults } = await registry();
+    faults.add({ kind: 'gzip-bomb', bytes: 64 * 1024 * 1024 });
+    const reply = await transport().send(get(url + tags), never);
+    expect(await reply.text(100_000)).toBeNull();
+  });
+
+  test('of exactly the limit is whole, of one more is none', async () => {
+    const { url } = await registry();
+    const { send } = transport();
+    const whole = '{"name":"team/app","tags":["1","2"]}';
+    expect(await (await send(get(url + tags), never)).text(whole.length)).toBe(whole);
+    expect(await (await send(get(url + tags), never)).text(whole.length - 1)).toBeNull();
+  });
+
+  test('can be looked at and is still whole', async () => {
+    const { url } = await registry();
+    const reply = await transport().send(get(url + tags), never);
+    expect(await reply.peek?.(8)).toBe('{"name":');
+    expect(await reply.peek?.(9)).toBe('{"name":"');
+    expect(await reply.raw.text(1_000)).toBe('{"name":"team/app","tags":["1","2"]}');
+  });
+
+  test('is not cut in the middle of a character', async () => {
+    const url = await answering('HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\na\u00e9');
+    const reply = await transport().send(get(url), never);
+    expect(await reply.peek?.(2)).toBe('a');
+    expect(await reply.text(3)).toBe('a\u00e9');
+  });
+
+  test('that breaks off is an error, not a shorter body, also after a look at it', async () => {
+    const { url, faults } = await registry();
+    faults.add({ kind: 'truncated-body', times: 2 });
+    const { send } = transport();
+    const broken = { phase: 'body', code: 'ECONNRESET' };
+    await expect((await send(get(url + tags), never)).text(1_000)).rejects.toMatchObject(broken);
+    const reply = await send(get(url + tags), never);
+    expect(await reply.peek?.(1_000)).toBeNull();
+    await expect(reply.text(1_000)).rejects.toMatchObject(broken);
+  });
+
+  test('discarding never rejects: broken, endless, or already looked at', async () => {
+    const { url, faults } = await registry();
+    faults.add({ kind: 'truncated-body' });
+    faults.add({ kind: 'oversized-body', bytes: 10_000_000, after: 1, times: 2 });
+    const { send } = transport();
+    await (await send(get(url + tags), never)).discard();
+    await (await send(get(url + tags), never)).discard();
+    const looked = await send(get(url + tags), never);
+    await looked.peek?.(10);
+    await looked.discard();
+  });
+});
+
+describe('what goes wrong says where', () => {
+  const patience = { connect: 50, silence: 50 };
+
+  /** The error of a request that must not be answered. */
+  async function fault(url: string, options: Partial<TransportOptions> = {}): Promise<unknown> {
+    return transport(options)
+      .send(get(url), never)
+      .then(
+        () => null,
+        (error: unknown) => error,
+      );
+  }
+
+  test('a name that does not exist', async () => {
+    const error = await fault('http://registry.invalid/v2/');
+    expect(error).toMatchObject({ phase: 'lookup' });
+    expect(error).toHaveProperty('code', expect.stringMatching(/^(ENOTFOUND|EAI_AGAIN)$/));
+  });
+
+  test('a port where nobody listens', async () => {
+    const gone = createTcpServer();
+    const host = await listening(gone);
+    await new Promise((resolve) => gone.close(resolve));
+    expect(await fault(`http://${host}/v2/`)).toMatchObject({
+      phase: 'connect',
+      code: 'ECONNREFUSED',
+      message: expect.stringContaining('127.0.0.1'),
+    });
+  });
+
+  test('a certificate of an unknown authority; with the authority, or without checking, it is taken', async () => {
+    const { url, ca } = await registry({ tls: true });
+    expect(await fault(`${url}/v2/`)).toMatchObject({
+      phase: 'tls',
+      code: expect.stringMatching(/CERT|VERIFY/),
+    });
+    for (const options of [{ ca: ca ?? '' }, { insecure: true }]) {
+      const reply = await transport(options).send(get(`${url}/v2/`), never);
+      expect(reply.head.status).toBe(200);
+      await reply.discard();
+    }
+  });
+
+  test('https where http is spoken', async () => {
+    const { host } = await registry();
+    expect(await fault(`https://${host}/v2/`)).toMatchObject({
+      phase: 'tls',
+      message: expect.not.stringContaining('\n'),
+    });
+  });
+
+  test('a connection that is reset before the head', async () => {
+    const { url, faults } = await registry();
+    faults.add({ kind: 'reset', at: 'before-head' });
+    expect(await fault(url + tags)).toMatchObject({ phase: 'head', code: 'ECONNRESET' });
+  });
+
+  test('an answer that is not HTTP', async () => {
+    expect(await fault(await answering('SSH-2.0-OpenSSH\r\n'))).toMatchObject({
+      phase: 'head',
+      code: expect.stringMatching(/^HPE_/),
+    });
+  });
+
+  test('silence in the TLS handshake', async () => {
+    const host = await listening(createTcpServer());
+    expect(await fault(`https://${host}/`, { patience })).toMatchObject({ phase: 'tls', code: 'ETIMEDOUT' });
+  });
+
+  test('silence in place of an answer', async () => {
+    const { url, faults } = await registry();
+    faults.add({ kind: 'stall', at: 'before-head' });
+    expect(await fault(url + tags, { patience })).toMatchObject({ phase: 'head', code: 'ETIMEDOUT' });
+  });
+
+  test('silence in the middle of a body', async () => {
+    const { url, faults } = await registry();
+    faults.add({ kind: 'stall', at: 'mid-body' });
+    const reply = await transport({ patience }).send(get(url + tags), never);
+    await expect(reply.text(1_000)).rejects.toMatchObject({ phase: 'body', code: 'ETIMEDOUT' });
+  });
+
+  test('a header that cannot be sent is an error of this request alone', async () => {
+    const { url } = await registry();
+    const { send } = transport();
+    await expect(send({ ...get(url + tags), headers: [['x', 'a\nb']] }, never)).rejects.toMatchObject({
+      phase: 'send',
+      code: 'ERR_INVALID_CHAR',
+    });
+    expect((await send(get(url + tags), never)).head.status).toBe(200);
+  });
+});
+
+describe('a signal', () => {
+  test('that was aborted before keeps the request from the wire', async () => {
+    const { url, requests } = await registry();
+    const reason = new Error('stop');
+    await expect(transport().send(get(url + tags), AbortSignal.abort(reason))).rejects.toBe(reason);
+    expect(requests).toHaveLength(0);
+  });
+
+  test('ends the wait for a head', async () => {
+    const { url, faults } = await registry();
+    faults.add({ kind: 'stall', at: 'before-head' });
+    const stop = new AbortController();
+    const sent = transport().send(get(url + tags), stop.signal);
+    const reason = new Error('stop');
+    stop.abort(reason);
+    await expect(sent).rejects.toBe(reason);
+  });
+
+  test('ends the wait for a body', async () => {
+    const { url, faults } = await registry();
+    faults.add({ kind: 'stall', at: 'mid-body' });
+    const stop = new AbortController();
+    const reply = await transport().send(get(url + tags), stop.signal);
+    const text = reply.text(1_000);
+    stop.abort(new Error('stop'));
+    await expect(text).rejects.toMatchObject({ phase: 'body', message: 'stop' });
+  });
+
+  test('keeps nothing of a request that has ended', async () => {
+    const { url } = await registry();
+    const listeners = new Set<() => void>();
+    const signal = {
+      aborted: false,
+      addEventListener: (_: 'abort', listener: () => void) => void listeners.add(listener),
+      removeEventListener: (_: 'abort', listener: () => void) => void listeners.delete(listener),
+    };
+    const reply = await transport().send(get(url + tags), signal);
+    await reply.text(1_000);
+    await new Promise(setImmediate);
+    expect(listeners.size).toBe(0);
+  });
+});
