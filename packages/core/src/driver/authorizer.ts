@@ -1,0 +1,393 @@
+/**
+ * The driver: runs the handshake of each request on a transport it is handed.
+ *
+ * Rules of this file: it performs effects and keeps what they taught; every decision is the machine's. A response that is
+ * superseded is discarded, the last one is the caller's. What went over the wire is recorded, and told without secrets.
+ */
+
+import type { HandshakeAnswer, NoResponse, RegistryResponse, RegistrySend } from '../effect.ts';
+import { RegistryAuthError } from '../error.ts';
+import type { Failure } from '../failure.ts';
+import { start, step, type HandshakeState, type Hint, type Lesson } from '../handshake.ts';
+import type { Head, RegistryRequest } from '../message.ts';
+import { completePolicy, type PartialPolicy, type Policy } from '../policy.ts';
+import { readProblems } from '../problem.ts';
+import { formatScopes, parseScopes, type Scope } from '../scope.ts';
+import type { Transcript, TranscriptStep } from '../transcript/transcript.ts';
+import { TokenCache } from './cache.ts';
+import { Aborted, monotonicNow, timerSleep, unlessAborted } from './clock.ts';
+import { CredentialMemory } from './credentials.ts';
+import { drive } from './drive.ts';
+import { Exchanger, noResponse } from './exchanger.ts';
+import { Gate } from './gate.ts';
+import { anonymousKeychain } from './keychain.ts';
+import { ChallengeMemory } from './memory.ts';
+import type { AbortSignalLike, Keychain, Now, Outgoing, Reply, Send, Sleep, TokenStore } from './port.ts';
+import { Recorder } from './recorder.ts';
+import { Seam, type Operation } from './seam.ts';
+import { bodyFor, headerFor, headersFor } from './wire.ts';
+
+export interface AuthorizerOptions<R, Q extends RegistryRequest = RegistryRequest> {
+  readonly send: Send<R, Q>;
+  /** Where credentials come from. Without one every token is asked for anonymously. */
+  readonly keychain?: Keychain;
+  readonly policy?: PartialPolicy;
+  /** Grants in memory, to share them between authorizers. */
+  readonly cache?: TokenCache;
+  /** Grants and challenges that outlive the process. */
+  readonly store?: TokenStore;
+  readonly now?: Now;
+  readonly sleep?: Sleep;
+  /** Told each step of each handshake and exchange, redacted. What it throws is ignored. */
+  readonly onStep?: (step: TranscriptStep) => void;
+  /** `client_id` of OAuth2 token requests. Default `reg`. */
+  readonly clientId?: string;
+  readonly transcript?: {
+    /** Record up to 4 KiB of each error body. */
+    readonly bodies?: boolean;
+  };
+}
+
+/** The registry's own answer to a request. */
+export interface Delivered<R> {
+  readonly head: Head;
+  /** The runtime's response, its body untouched. */
+  readonly raw: R;
+  /** Where the answer came from. */
+  readonly url: string;
+  readonly redirected: boolean;
+  /** Why a 401 or 403 is final. */
+  readonly failure: Failure | null;
+  /** What went over the wire, without secrets. */
+  transcript(): Transcript;
+}
+
+/** A ready header for a client of one's own. */
+export interface Authorized {
+  /** The value of `Authorization`, or `null` when the registry asks for none. A secret. */
+  readonly header: string | null;
+  /** Epoch milliseconds, or `null` when it has no end. */
+  readonly expiresAt: number | null;
+  /** Scopes granted, as text; `null` when there is no token. */
+  readonly granted: string | null;
+}
+
+export interface Authorizer<R, Q extends RegistryRequest = RegistryRequest> {
+  /**
+   * Sends `request` with what its registry asks for, and resolves with the registry's own answer, 401 and 403 included.
+   *
+   * @throws RegistryAuthError when it ends before such an answer: realm, credential, token server, network, limits
+   * @throws the signal's reason when it aborts
+   */
+  request(request: Q, options?: { readonly signal?: AbortSignalLike }): Promise<Delivered<R>>;
+  /**
+   * The header that a request to `url` needs, without sending it. On an unknown origin this pings `/v2/` once.
+   *
+   * @param about.scopes what to ask for, in place of what `method` (GET by default) on `url` needs
+   * @throws as `request` does
+   */
+  authorize(about: {
+    readonly url: string | URL;
+    readonly method?: string;
+    readonly scopes?: string;
+    readonly signal?: AbortSignalLike;
+  }): Promise<Authorized>;
+  /** Forgets grants, challenges and credentials of one registry, or of all. */
+  forget(origin?: string): void;
+  /** Ends what is under way for several callers, and forgets everything. */
+  close(): void;
+}
+
+/** An authorizer on the transport `options.send`. */
+export function createAuthorizer<R, Q extends RegistryRequest = RegistryRequest>(
+  options: AuthorizerOptions<R, Q>,
+): Authorizer<R, Q> {
+  return new Driver(options);
+}
+
+class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
+  readonly #send: Send<R, Q>;
+  readonly #policy: Policy;
+  readonly #now: Now;
+  readonly #onStep: ((step: TranscriptStep) => void) | undefined;
+  readonly #bodies: boolean;
+  readonly #cache: TokenCache;
+  readonly #credentials: CredentialMemory;
+  readonly #memory: ChallengeMemory;
+  readonly #gate: Gate;
+  readonly #seam: Seam<R, Q>;
+  readonly #store: TokenStore | null;
+
+  constructor(options: AuthorizerOptions<R, Q>) {
+    const policy = completePolicy(options.policy);
+    const now = options.now ?? monotonicNow;
+    const sleep = options.sleep ?? timerSleep;
+    this.#send = options.send;
+    this.#policy = policy;
+    this.#now = now;
+    this.#onStep = options.onStep;
+    this.#bodies = options.transcript?.bodies ?? false;
+    this.#cache = options.cache ?? new TokenCache({ limit: policy.limits.cachedGrants });
+    this.#credentials = new CredentialMemory(options.keychain ?? anonymousKeychain, now);
+    this.#memory = new ChallengeMemory(policy.limits.origins);
+    this.#gate = new Gate(sleep);
+    this.#store = options.store ?? null;
+    this.#seam = new Seam({
+      policy,
+      cache: this.#cache,
+      credentials: this.#credentials,
+      exchanger: new Exchanger(options.send, policy, now, sleep),
+      store: this.#store,
+      clientId: options.clientId ?? 'reg',
+      now,
+      sleep,
+    });
+  }
+
+  async request(request: Q, { signal }: { readonly signal?: AbortSignalLike } = {}): Promise<Delivered<R>> {
+    const plain = plainRequest(request);
+    const { hint, lead } = this.#recall(plain) ?? (await this.#learn(plain, signal));
+    let end = lead;
+    let reply: Reply<R> | null = null;
+    const operation = this.#operation(plain, hint, signal);
+    try {
+      throwIfAborted(signal);
+      const state = await drive(start(plain, this.#policy, hint), this.#stepped(operation), (waiting) => {
+        const { awaiting } = waiting;
+        if (awaiting.type === 'obtain') return this.#seam.obtain(awaiting, operation);
+        reply?.discard();
+        reply = null;
+        const caller = waiting.phase === 'probing' ? null : request;
+        return this.#exchangeHeads(awaiting, caller, operation, (came) => {
+          reply = came;
+          end?.('head');
+          end = null;
+        });
+      });
+      if (state.phase === 'failed') throw this.#error(state.failure, operation);
+      if (reply === null) throw new TypeError('[@reg/core] an answer was delivered that no request had');
+      const delivered: Reply<R> = reply;
+      reply = null;
+      const { recorder } = operation;
+      return {
+        head: delivered.head,
+        raw: delivered.raw,
+        url: state.context.url,
+        redirected: state.context.hops > 0 || state.context.url !== plain.url,
+        failure: state.failure,
+        transcript: () => recorder.transcript(),
+      };
+    } catch (error) {
+      throw error instanceof Aborted ? abortReason(signal) : error;
+    } finally {
+      // A leader without a head hands over if it was aborted, and lets all go if the network failed it.
+      end?.(signal?.aborted ? 'aborted' : 'head');
+      (reply as Reply<R> | null)?.discard();
+    }
+  }
+
+  async authorize({
+    url,
+    method = 'GET',
+    scopes,
+    signal,
+  }: Parameters<Authorizer<R, Q>['authorize']>[0]): Promise<Authorized> {
+    // `once` keeps the machine from sending the request itself before the challenge is known: it probes, obtains, and is
+    // then stopped at the moment it would send.
+    const request: RegistryRequest = { method, url: new URL(url).href, headers: [], body: 'once' };
+    const { hint, lead } = this.#recall(request) ?? (await this.#learn(request, signal));
+    const operation = this.#operation(request, hint, signal);
+    const stepped = this.#stepped(operation);
+    const wanted = scopes === undefined ? null : parseScopes(scopes);
+    try {
+      throwIfAborted(signal);
+      let state: HandshakeState = start(request, this.#policy, hint);
+      while (state.phase === 'probing' || state.phase === 'obtaining') {
+        const { awaiting } = state;
+        const answer: HandshakeAnswer =
+          awaiting.type === 'obtain'
+            ? await this.#seam.obtain(withScopes(awaiting, wanted), operation)
+            : await this.#exchangeHeads(awaiting, null, operation, (reply) => void reply.discard());
+        state = stepped(state, answer);
+        if (awaiting.type === 'send') lead?.('head');
+      }
+      if (state.phase === 'failed') throw this.#error(state.failure, operation);
+      const grant = state.context.held?.grant ?? null;
+      if (grant === null) return { header: null, expiresAt: null, granted: null };
+      return {
+        header: headerFor(grant.authorization, request.url),
+        expiresAt: grant.expiresAt,
+        granted: grant.from === 'exchange' ? formatScopes(grant.granted ?? grant.asked) : null,
+      };
+    } catch (error) {
+      throw error instanceof Aborted ? abortReason(signal) : error;
+    } finally {
+      lead?.(signal?.aborted ? 'aborted' : 'head');
+    }
+  }
+
+  forget(origin?: string): void {
+    const registry = origin === undefined ? undefined : new URL(origin).origin;
+    this.#cache.forget(registry);
+    this.#credentials.forget(registry);
+    this.#memory.forget(registry);
+  }
+
+  close(): void {
+    this.#cache.flights.ground();
+    this.#credentials.ground();
+    this.forget();
+  }
+
+  /** What is known of the origin without waiting; `null` when somebody must find out. */
+  #recall(request: RegistryRequest): Start | null {
+    const hint = this.#memory.recall(request.url, this.#now());
+    return hint === null ? null : { hint, lead: null };
+  }
+
+  /** Waits for whoever finds out about an unknown origin, or becomes the one who does. */
+  async #learn(request: RegistryRequest, signal: AbortSignalLike | undefined): Promise<Start> {
+    const { origin } = new URL(request.url);
+    const stored = await this.#readChallenge(origin);
+    if (stored !== null && this.#memory.recall(request.url, this.#now()) === null) {
+      this.#memory.learn({ type: 'challenged', url: request.url, hint: stored }, this.#now());
+    }
+    // A probe for a body that can be sent once is a GET as well.
+    const leads = request.method === 'GET' || request.method === 'HEAD' || request.body === 'once';
+    for (;;) {
+      const known = this.#recall(request);
+      if (known !== null) return known;
+      if (!this.#gate.isBusy(origin)) return { hint: null, lead: leads ? this.#gate.lead(origin) : null };
+      if ((await this.#gate.wait(origin, signal)) === 'go') {
+        return this.#recall(request) ?? { hint: null, lead: null };
+      }
+      if (signal?.aborted) return { hint: null, lead: null };
+    }
+  }
+
+  #operation(request: RegistryRequest, hint: Hint | null, signal: AbortSignalLike | undefined): Operation {
+    const recorder = new Recorder(request, this.#policy, hint, this.#onStep);
+    return { signal, recorder, cause: undefined };
+  }
+
+  /** The machine's step, recorded, and what it taught kept. */
+  #stepped(operation: Operation): (state: HandshakeState, answer: HandshakeAnswer) => HandshakeState {
+    return (before, answer) => {
+      const after = step(before, answer);
+      operation.recorder.handshake(before, answer, after);
+      // What is being replaced is forgotten by the seam, which tells the keychain what it was.
+      const replacing = after.phase === 'obtaining' ? after.awaiting.replacing : null;
+      for (const lesson of after.lessons) {
+        if (lesson.type !== 'refused' || lesson.grant !== replacing) this.#keep(lesson, answer.at);
+      }
+      return after;
+    };
+  }
+
+  #keep(lesson: Lesson, at: number): void {
+    this.#memory.learn(lesson, at);
+    if (lesson.type === 'refused') {
+      if (lesson.grant.from === 'exchange') this.#cache.drop(lesson.grant);
+      else this.#credentials.forget(lesson.grant.registry);
+      return;
+    }
+    if (this.#store === null || lesson.type === 'open') return;
+    const key = { kind: 'challenge', origin: new URL(lesson.url).origin } as const;
+    const { hint } = lesson.type === 'challenged' ? lesson : { hint: null };
+    const expiresAt = at + storedChallengeMs;
+    const kept =
+      hint === null
+        ? this.#store.forget(key)
+        : this.#store.write(key, { kind: 'challenge', hint, expiresAt });
+    kept.catch(() => {});
+  }
+
+  async #readChallenge(origin: string) {
+    const entry = await this.#store?.read({ kind: 'challenge', origin }).catch(() => null);
+    return entry?.kind === 'challenge' && this.#now() < entry.expiresAt ? entry.hint : null;
+  }
+
+  /** Sends one registry request and answers with its head. */
+  async #exchangeHeads(
+    effect: RegistrySend,
+    request: Q | null,
+    operation: Operation,
+    came: (reply: Reply<R>) => void,
+  ): Promise<RegistryResponse | NoResponse> {
+    const signal = operation.signal ?? neverAborted;
+    try {
+      const reply = await unlessAborted(this.#send(outgoing(effect, request), signal), signal);
+      came(reply);
+      const text = await this.#beginning(effect, reply);
+      const problems = text === null ? [] : readProblems(text);
+      if (this.#bodies) operation.recorder.body(text);
+      return { type: 'response', at: this.#now(), head: reply.head, problems };
+    } catch (error) {
+      if (signal.aborted) throw new Aborted('aborted');
+      operation.cause = error;
+      return noResponse(error, this.#now(), 'unknown');
+    }
+  }
+
+  /** What a 4xx says, with its body left whole. */
+  async #beginning({ method }: RegistrySend, reply: Reply<R>): Promise<string | null> {
+    const { status } = reply.head;
+    if (status < 400 || status > 499 || method === 'HEAD' || reply.peek === undefined) return null;
+    return reply.peek(this.#policy.limits.problemBytes).catch(() => null);
+  }
+
+  #error(failure: Failure, { recorder, cause }: Operation): RegistryAuthError {
+    recorder.failed(failure);
+    return new RegistryAuthError(failure, { transcript: () => recorder.transcript(), cause });
+  }
+}
+
+interface Start {
+  readonly hint: Hint | null;
+  /** Ends the lead of whoever finds out about the origin. */
+  readonly lead: ((how: 'head' | 'aborted') => void) | null;
+}
+
+/** As long as in memory. */
+const storedChallengeMs = 600_000;
+
+const neverAborted: AbortSignalLike = {
+  aborted: false,
+  addEventListener() {},
+  removeEventListener() {},
+};
+
+/** Only what the machine may know: a caller's request object may carry its body. */
+function plainRequest({ method, url, headers, body, redirect }: RegistryRequest): RegistryRequest {
+  return redirect === undefined ? { method, url, headers, body } : { method, url, headers, body, redirect };
+}
+
+function outgoing<Q extends RegistryRequest>(effect: RegistrySend, request: Q | null): Outgoing<Q> {
+  const { method, url, body, redirect } = effect;
+  return {
+    to: 'registry',
+    method,
+    url,
+    headers: headersFor(effect),
+    body,
+    form: bodyFor(effect),
+    request,
+    redirect,
+  };
+}
+
+function withScopes(
+  effect: Extract<HandshakeState, { phase: 'obtaining' }>['awaiting'],
+  scopes: readonly Scope[] | null,
+) {
+  return scopes === null ? effect : { ...effect, need: { ...effect.need, scopes, challenged: [] } };
+}
+
+function throwIfAborted(signal: AbortSignalLike | undefined): void {
+  if (signal?.aborted) throw new Aborted('aborted');
+}
+
+/** What an aborted call rejects with: the signal's own reason. */
+function abortReason(signal: AbortSignalLike | undefined): unknown {
+  return signal?.reason ?? new Aborted('This operation was aborted');
+}

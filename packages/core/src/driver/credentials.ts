@@ -1,0 +1,105 @@
+/**
+ * Credentials in memory: one look-up at a time for each registry and repository, kept until it expires or is refused.
+ *
+ * Rules of this file: five minutes by default, since a helper may be slow and may serialise (Q73); never longer than the
+ * keychain says (Q74); a refused credential is forgotten, and the keychain is told which one it was.
+ */
+
+import type { Credential } from '../credential.ts';
+import { unlessAborted } from './clock.ts';
+import { Flights } from './flights.ts';
+import { bounded } from './memory.ts';
+import type { AbortSignalLike, Found, Keychain, Now } from './port.ts';
+
+const lifeMs = 300_000;
+const limit = 10_000;
+
+/** What the keychain knew, and whether it came from memory. */
+export interface Known {
+  readonly found: Found | null;
+  readonly remembered: boolean;
+}
+
+interface Entry {
+  found: Found | null;
+  readonly until: number;
+}
+
+export class CredentialMemory {
+  readonly #keychain: Keychain;
+  readonly #now: Now;
+  readonly #entries = new Map<string, Entry>();
+  readonly #lookups = new Flights<Found | null>();
+
+  constructor(keychain: Keychain, now: Now) {
+    this.#keychain = keychain;
+    this.#now = now;
+  }
+
+  /** The remembered answer for a registry and repository, or `null` when the keychain must be asked. */
+  recall(origin: string, repository: string | null): Known | null {
+    const key = keyOf(origin, repository);
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return null;
+    if (this.#now() < entry.until) return { found: entry.found, remembered: true };
+    this.#entries.delete(key);
+    return null;
+  }
+
+  /** Asks the keychain, with everyone else who asks for the same. Rejects as the keychain does; a failure is not kept. */
+  async find(
+    origin: string,
+    repository: string | null,
+    signal: AbortSignalLike,
+    rejected?: Credential,
+  ): Promise<Known> {
+    const known = rejected === undefined ? this.recall(origin, repository) : null;
+    if (known !== null) return known;
+    const key = keyOf(origin, repository);
+    const seat = this.#lookups.board(rejected === undefined ? key : `${key} again`, async (ended) => {
+      const about = rejected === undefined ? { signal: ended } : { signal: ended, rejected };
+      const found = await this.#keychain.find(origin, repository, about);
+      const until = Math.min(found?.expiresAt ?? Number.POSITIVE_INFINITY, this.#now() + lifeMs);
+      bounded(this.#entries, key, { found, until }, limit);
+      return found;
+    });
+    try {
+      return { found: await unlessAborted(seat.landing, signal), remembered: false };
+    } finally {
+      seat.leave();
+    }
+  }
+
+  /** Forgets what `credential` was found under. */
+  drop(credential: Credential): void {
+    for (const [key, entry] of this.#entries) if (entry.found?.credential === credential) this.#entries.delete(key);
+  }
+
+  /** Puts the credential that replaced another in its place, and tells the keychain. */
+  async replace(origin: string, old: Credential, replacement: Credential): Promise<void> {
+    for (const entry of this.#entries.values()) {
+      if (entry.found?.credential === old) entry.found = { ...entry.found, credential: replacement };
+    }
+    await this.#keychain.replaced?.(origin, old, replacement);
+  }
+
+  /** Look-ups under way. */
+  get lookups(): number {
+    return this.#lookups.size;
+  }
+
+  /** Ends every look-up. */
+  ground(): void {
+    this.#lookups.ground();
+  }
+
+  /** Forgets everything about one registry, or all. */
+  forget(origin?: string): void {
+    if (origin === undefined) return this.#entries.clear();
+    for (const key of this.#entries.keys()) if (key.startsWith(`${origin} `)) this.#entries.delete(key);
+  }
+}
+
+function keyOf(origin: string, repository: string | null): string {
+  return `${origin} ${repository ?? ''}`;
+}

@@ -1,0 +1,20 @@
+export { createAuthorizer } from './authorizer.ts';
+export type { Authorized, Authorizer, AuthorizerOptions, Delivered } from './authorizer.ts';
+export { TokenCache } from './cache.ts';
+export { drive, isWaiting } from './drive.ts';
+export { markFailure } from '../error.ts';
+export { anonymousKeychain, chainKeychains, staticKeychain } from './keychain.ts';
+export type {
+  AbortSignalLike,
+  Found,
+  Keychain,
+  Now,
+  Outgoing,
+  Reply,
+  Send,
+  SendFault,
+  Sleep,
+  StoreEntry,
+  StoreKey,
+  TokenStore,
+} from './port.ts';

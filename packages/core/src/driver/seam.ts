@@ -1,0 +1,392 @@
+/**
+ * The seam between handshake and exchange: a need goes in, a grant or a failure comes out.
+ *
+ * Rules of this file: the order is keychain, memory, store, exchange; what is in memory is answered at once; an exchange is
+ * shared by all who need the same; one deadline covers the whole wait; an identity token that may rotate is used by one
+ * exchange at a time.
+ */
+
+import { credentialFault, type Credential } from '../credential.ts';
+import type { Granted, Obtain, Refused } from '../effect.ts';
+import type { Failure } from '../failure.ts';
+import {
+  canonicalScopes,
+  grantKey,
+  isAlive,
+  isDue,
+  type Authorization,
+  type Grant,
+  type Need,
+  type Principal,
+} from '../grant.ts';
+import type { RegistryRequest } from '../message.ts';
+import type { Policy } from '../policy.ts';
+import { formatScopes, parseScopes } from '../scope.ts';
+import { Secret } from '../secret.ts';
+import type { Outcome, TokenCache } from './cache.ts';
+import { Aborted, startDeadline, unlessAborted } from './clock.ts';
+import type { CredentialMemory, Known } from './credentials.ts';
+import type { Exchanger } from './exchanger.ts';
+import type { AbortSignalLike, Now, Sleep, StoreKey, TokenStore } from './port.ts';
+import type { Recorder } from './recorder.ts';
+import { textOf } from './wire.ts';
+
+/** The caller's operation that a grant is obtained for. */
+export interface Operation {
+  readonly signal: AbortSignalLike | undefined;
+  readonly recorder: Recorder;
+  /** The error behind the last failure, for `RegistryAuthError.cause`. */
+  cause: unknown;
+}
+
+export interface SeamParts<R, Q extends RegistryRequest> {
+  readonly policy: Policy;
+  readonly cache: TokenCache;
+  readonly credentials: CredentialMemory;
+  readonly exchanger: Exchanger<R, Q>;
+  readonly store: TokenStore | null;
+  readonly clientId: string;
+  readonly now: Now;
+  readonly sleep: Sleep;
+}
+
+const nobody: Known = { found: null, remembered: false };
+
+export class Seam<R, Q extends RegistryRequest> {
+  readonly #parts: SeamParts<R, Q>;
+  readonly #queues = new Map<Principal, Promise<unknown>>();
+  /** Identity tokens that were exchanged and not replaced. */
+  readonly #steady = new Set<Principal>();
+
+  constructor(parts: SeamParts<R, Q>) {
+    this.#parts = parts;
+  }
+
+  /** Answers `effect`: at once when memory can, else when it is known. Rejects with `Aborted` when the caller aborts. */
+  obtain(effect: Obtain, operation: Operation): Granted | Refused | Promise<Granted | Refused> {
+    return this.#fromMemory(effect, operation) ?? this.#find(effect, operation);
+  }
+
+  #fromMemory({ need, replacing }: Obtain, operation: Operation): Granted | Refused | null {
+    if (replacing !== null) return null;
+    const { cache, credentials, now } = this.#parts;
+    const known = need.anonymous ? nobody : credentials.recall(need.registry, need.repository);
+    if (known === null) return null;
+    const at = now();
+    const credential = known.found?.credential ?? null;
+    const principal = cache.principal(credential);
+    const direct = this.#direct(need, credential, principal, known.remembered, at);
+    const answer = direct ?? this.#fromCache(need, principal, at, known);
+    if (answer !== null) operation.recorder.credential(at, need.registry, known.found);
+    return answer;
+  }
+
+  #fromCache(need: Need, principal: Principal, at: number, known: Known): Granted | null {
+    const held = this.#parts.cache.find(need, principal, at);
+    if (held === null) return null;
+    if (isDue(held.grant, at)) this.#refresh(need, principal, held.grant, known, at);
+    return { type: 'granted', at, grant: held.grant, reuse: held.reuse };
+  }
+
+  async #find({ need, replacing }: Obtain, operation: Operation): Promise<Granted | Refused> {
+    const { policy, cache, credentials, now, sleep } = this.#parts;
+    const deadline = startDeadline(policy.deadlineMs, now, sleep, operation.signal);
+    let leave = (): void => {};
+    try {
+      const rejected = replacing?.from === 'credential' ? credentialOf(credentials, need) : undefined;
+      const known = need.anonymous ? nobody : await this.#lookUp(need, deadline.signal, rejected, operation);
+      if ('failure' in known) return { type: 'refused', at: now(), failure: known.failure };
+      const credential = known.found?.credential ?? null;
+      const principal = cache.principal(credential);
+      const direct = this.#direct(need, credential, principal, known.remembered, now());
+      if (direct !== null) {
+        const again = direct.type === 'granted' && replacing?.principal === principal;
+        return again ? { type: 'refused', at: now(), failure: rejectedFailure(need) } : direct;
+      }
+      if (replacing !== null) cache.drop(replacing);
+      const held = this.#fromCache(need, principal, now(), known);
+      if (held !== null && !(replacing !== null && held.reuse === 'superset')) return held;
+
+      const seat = cache.flights.board(grantKey(need, principal), (signal) =>
+        this.#fly(need, principal, known, signal, replacing !== null),
+      );
+      leave = seat.leave;
+      const outcome = await unlessAborted(seat.landing, deadline.signal);
+      outcome.tell(operation.recorder);
+      const at = now();
+      if ('failure' in outcome.result) {
+        operation.cause = outcome.result.cause;
+        return { type: 'refused', at, failure: outcome.result.failure };
+      }
+      return { type: 'granted', at, grant: outcome.result, reuse: 'fresh' };
+    } catch (error) {
+      if (!deadline.expired) throw error;
+      const { registry, realm } = need;
+      return { type: 'refused', at: now(), failure: { kind: 'deadline', registry, realm, ms: policy.deadlineMs } };
+    } finally {
+      leave();
+      deadline.done();
+    }
+  }
+
+  async #lookUp(
+    need: Need,
+    signal: AbortSignalLike,
+    rejected: Credential | undefined,
+    operation: Operation,
+  ): Promise<Known | { readonly failure: Failure }> {
+    const { credentials, now } = this.#parts;
+    const { registry, repository } = need;
+    try {
+      const known = await credentials.find(registry, repository, signal, rejected);
+      operation.recorder.credential(now(), registry, known.found);
+      return known;
+    } catch (error) {
+      if (error instanceof Aborted) throw error;
+      operation.cause = error;
+      const message = error instanceof Error ? error.message : String(error);
+      return { failure: { kind: 'credential-unavailable', registry, message } };
+    }
+  }
+
+  /** What needs no exchange: Basic, and a ready bearer token, whose realm is nobody's business. */
+  #direct(
+    need: Need,
+    credential: Credential | null,
+    principal: Principal,
+    remembered: boolean,
+    at: number,
+  ): Granted | Refused | null {
+    const { registry, scheme } = need;
+    if (credential === null) {
+      if (scheme === 'bearer') return null;
+      const failure: Failure = {
+        kind: 'credential-missing',
+        registry,
+        scheme,
+        realm: null,
+        status: 401,
+        problems: [],
+      };
+      return { type: 'refused', at, failure };
+    }
+    if (scheme === 'bearer' && credential.type !== 'registry') return null;
+    const reason = credentialFault(credential, scheme);
+    if (reason !== null) {
+      return { type: 'refused', at, failure: { kind: 'credential-unusable', registry, scheme, reason } };
+    }
+    const authorization = authorizationOf(credential, registry);
+    const grant: Grant = {
+      authorization,
+      registry,
+      realm: null,
+      service: null,
+      principal,
+      from: 'credential',
+      asked: need.scopes,
+      granted: null,
+      obtainedAt: at,
+      expiresAt: null,
+    };
+    return { type: 'granted', at, grant, reuse: remembered ? 'cached' : 'fresh' };
+  }
+
+  /** Seeks a new grant while the old one serves. Its failure is nobody's: the old one goes on until it ends. */
+  #refresh(need: Need, principal: Principal, grant: Grant, known: Known, at: number): void {
+    const { cache, policy, now, sleep } = this.#parts;
+    const key = grantKey(need, principal);
+    if (cache.flights.has(key) || !cache.claimRefresh(grant, need, principal, at)) return;
+    const deadline = startDeadline(policy.deadlineMs, now, sleep);
+    const seat = cache.flights.board(key, (signal) => this.#fly(need, principal, known, signal, true));
+    const end = (): void => {
+      deadline.done();
+      seat.leave();
+    };
+    unlessAborted(seat.landing, deadline.signal).then(end, end);
+  }
+
+  /** One exchange for all who need this grant. */
+  async #fly(
+    need: Need,
+    principal: Principal,
+    known: Known,
+    signal: AbortSignalLike,
+    replacing: boolean,
+  ): Promise<Outcome> {
+    const { cache, store } = this.#parts;
+    const credential = known.found?.credential ?? null;
+    const key = storeKey(need, credential);
+    const fly = async (): Promise<Outcome> => {
+      const stored = replacing ? null : await this.#read(key, need, principal);
+      if (stored !== null) {
+        cache.keep(need, principal, stored);
+        return { result: stored, tell: () => {} };
+      }
+      const outcome = await this.#exchange(need, principal, known, signal);
+      if (!('failure' in outcome.result)) {
+        cache.keep(need, principal, outcome.result);
+        await this.#write(key, outcome.result);
+      }
+      return outcome;
+    };
+    if (store?.once === undefined) return fly();
+    return store.once(key, fly);
+  }
+
+  async #exchange(need: Need, principal: Principal, known: Known, signal: AbortSignalLike): Promise<Outcome> {
+    const first = await this.#exchangeAs(need, principal, known.found?.credential ?? null, signal);
+    const rejected = known.found?.credential ?? null;
+    if (!('failure' in first.result) || first.result.failure.kind !== 'credential-rejected' || rejected === null) {
+      return first;
+    }
+    // A remembered credential may have been changed at its source since.
+    const { cache, credentials } = this.#parts;
+    credentials.drop(rejected);
+    if (!known.remembered) return first;
+    const again = await credentials
+      .find(need.registry, need.repository, signal, rejected)
+      .catch((error: unknown) => {
+        if (error instanceof Aborted) throw error;
+        return null;
+      });
+    const credential = again?.found?.credential ?? null;
+    if (credential === null || cache.principal(credential) === principal) return first;
+    const second = await this.#exchangeAs(need, cache.principal(credential), credential, signal);
+    const tell = (recorder: Recorder): void => {
+      first.tell(recorder);
+      second.tell(recorder);
+    };
+    return { ...second, tell };
+  }
+
+  async #exchangeAs(
+    need: Need,
+    principal: Principal,
+    credential: Credential | null,
+    signal: AbortSignalLike,
+  ): Promise<Outcome> {
+    const { exchanger, clientId, policy, now } = this.#parts;
+    if (credential?.type === 'registry') throw new TypeError('[@reg/core] a registry token is never exchanged');
+    const end = now() + policy.deadlineMs;
+    const limits = { signal, left: () => end - now() };
+    const run = async (held: Exclude<Credential, { type: 'registry' }> | null): Promise<Outcome> => {
+      if (signal.aborted) throw new Aborted('aborted');
+      const { state, cause, tell } = await exchanger.exchange(need, held, { principal, clientId }, limits);
+      if (state.phase === 'failed') return { result: { failure: state.failure, cause }, tell };
+      if (held?.type === 'identity') await this.#rotate(need, principal, held, state.refreshToken);
+      return { result: state.grant, tell };
+    };
+    if (credential?.type !== 'identity' || this.#steady.has(principal)) return run(credential);
+    return this.#inTurn(principal, () => {
+      // The one before us may have replaced it.
+      const latest = this.#parts.credentials.recall(need.registry, need.repository)?.found?.credential;
+      return run(latest?.type === 'identity' ? latest : credential);
+    });
+  }
+
+  /** Keeps the identity token that came in place of the one that was sent. */
+  async #rotate(need: Need, principal: Principal, old: Credential, replacement: Secret | null): Promise<void> {
+    const { cache, credentials } = this.#parts;
+    const token = replacement === null ? null : textOf(replacement);
+    if (token === null || (old.type === 'identity' && token === old.token)) {
+      this.#steady.add(principal);
+      return;
+    }
+    this.#steady.delete(principal);
+    const fresh: Credential = { type: 'identity', token };
+    cache.rename(fresh, principal);
+    // It lives on in memory; a keychain that cannot write must not cost the caller the grant just obtained.
+    await credentials.replace(need.registry, old, fresh).catch(() => {});
+  }
+
+  async #inTurn<T>(principal: Principal, work: () => Promise<T>): Promise<T> {
+    const before = this.#queues.get(principal) ?? Promise.resolve();
+    const turn = before.then(work);
+    const settled = turn.then(
+      () => {},
+      () => {},
+    );
+    this.#queues.set(principal, settled);
+    try {
+      return await turn;
+    } finally {
+      if (this.#queues.get(principal) === settled) this.#queues.delete(principal);
+    }
+  }
+
+  async #read(key: StoreKey, need: Need, principal: Principal): Promise<Grant | null> {
+    const { store, now } = this.#parts;
+    const entry = await store?.read(key).catch(() => null);
+    if (entry?.kind !== 'grant') return null;
+    const grant: Grant = {
+      authorization: { scheme: 'bearer', token: new Secret(entry.token, need.registry) },
+      registry: need.registry,
+      realm: need.realm,
+      service: need.service,
+      principal,
+      from: 'exchange',
+      asked: parseScopes(entry.asked),
+      granted: entry.granted === null ? null : parseScopes(entry.granted),
+      obtainedAt: entry.obtainedAt,
+      expiresAt: entry.expiresAt,
+    };
+    return isAlive(grant, now()) ? grant : null;
+  }
+
+  async #write(key: StoreKey, grant: Grant): Promise<void> {
+    const { store } = this.#parts;
+    if (store === null || grant.authorization.scheme !== 'bearer' || grant.expiresAt === null) return;
+    const entry = {
+      kind: 'grant',
+      token: textOf(grant.authorization.token),
+      asked: formatScopes(grant.asked),
+      granted: grant.granted === null ? null : formatScopes(grant.granted),
+      obtainedAt: grant.obtainedAt,
+      expiresAt: grant.expiresAt,
+    } as const;
+    await store.write(key, entry).catch(() => {});
+  }
+}
+
+function credentialOf(credentials: CredentialMemory, need: Need): Credential | undefined {
+  return credentials.recall(need.registry, need.repository)?.found?.credential ?? undefined;
+}
+
+function authorizationOf(credential: Credential, registry: string): Authorization {
+  switch (credential.type) {
+    case 'password':
+      return {
+        scheme: 'basic',
+        username: credential.username,
+        password: new Secret(credential.password, registry),
+      };
+    case 'identity':
+    case 'registry':
+      return { scheme: 'bearer', token: new Secret(credential.token, registry) };
+  }
+}
+
+function rejectedFailure({ registry, scheme }: Need): Failure {
+  return {
+    kind: 'credential-rejected',
+    registry,
+    scheme,
+    realm: null,
+    status: 401,
+    anonymousPull: false,
+    problems: [],
+  };
+}
+
+function storeKey(need: Need, credential: Credential | null): StoreKey {
+  const { registry, service, scopes } = need;
+  return {
+    kind: 'grant',
+    registry,
+    realm: need.realm ?? '',
+    service,
+    scopes: canonicalScopes(scopes),
+    credential,
+  };
+}
+

@@ -1,0 +1,658 @@
+/**
+ * The handshake of one request, as a Moore machine: `step(state, answer) → state`.
+ *
+ * Rules of this file:
+ * 1. Everything that decides about a registry request is here: which challenge is answered, which grant goes where, when to
+ *    try again and when to stop. How a grant is made is not known here.
+ * 2. A state is named for what it waits for and carries that one effect as `awaiting`; a finished state has none.
+ * 3. Nothing a peer sends makes `step` throw. An answer that does not fit the effect is the driver's fault: `TypeError`.
+ *
+ * Theory: the request itself is the probe. `sending` goes out with what is held (nothing, at first). A 401 is read, its best
+ * challenge becomes a `Need`, and `obtaining` waits for the seam to turn that into a grant for this origin; then the request
+ * is sent again. `probing` exists for one case only: a body that can be sent once may not be spent on learning the challenge.
+ * A hint, what the driver remembers of the origin, lets the machine start in `obtaining`. Since a hint may only save round
+ * trips, a refusal of what was obtained on it leads back to the bare request, whose real challenge then decides. Leaving the
+ * first origin by redirect is final (`crossed`): from there on every challenge is answered anonymously or not at all.
+ */
+
+import { parseChallenges, type Challenge } from './challenge.ts';
+import type { HandshakeAnswer, NoResponse, Obtain, RegistryResponse, RegistrySend } from './effect.ts';
+import type { Failure } from './failure.ts';
+import { anonymous, isNearExpiry, type Grant, type Need } from './grant.ts';
+import { headerValue, headerValues, type Head, type HeaderList, type RegistryRequest } from './message.ts';
+import { defaultPolicy, type Policy } from './policy.ts';
+import { inPair, judgeRealm, mayCarrySecrets } from './realm.ts';
+import { isCallers, judgeRedirect } from './redirect.ts';
+import {
+  coversScopes,
+  formatScopes,
+  parseScopes,
+  repositoryOf,
+  scopesForRequest,
+  unionScopes,
+  type Scope,
+} from './scope.ts';
+
+/** What is remembered of an origin: how it challenged last. Scopes are never remembered (Q15). */
+export type Hint = Challenged | Open;
+
+export interface Challenged {
+  readonly scheme: 'basic' | 'bearer';
+  /** Absolute URL of the token server; `null` for Basic. */
+  readonly realm: string | null;
+  readonly service: string | null;
+  /** A Bearer realm at another host that the origin ever offered: Basic is not answered after that. */
+  readonly elsewhere: string | null;
+}
+
+/** The origin answered without asking for anything. */
+export interface Open {
+  readonly scheme: 'none';
+  readonly elsewhere: string | null;
+}
+
+/** What a transition taught, for the driver's memory. */
+export type Lesson =
+  /** The origin of `url` challenged like this. */
+  | { readonly type: 'challenged'; readonly url: string; readonly hint: Challenged }
+  /** The origin of `url` answered a bare request with success. */
+  | { readonly type: 'open'; readonly url: string }
+  /** What was remembered of the origin of `url` misled. */
+  | { readonly type: 'misled'; readonly url: string }
+  /** The registry refused this grant: forget it. */
+  | { readonly type: 'refused'; readonly grant: Grant };
+
+/** A grant in use, with what it was obtained for. */
+interface Held {
+  readonly grant: Grant;
+  readonly need: Need;
+  readonly reuse: 'fresh' | 'cached' | 'superset';
+}
+
+/** All that a state remembers. */
+export interface Context {
+  readonly request: RegistryRequest;
+  readonly policy: Policy;
+  /** Where the request stands now. */
+  readonly url: string;
+  readonly hops: number;
+  /** The first origin was left by redirect: no credential is ever looked up again, no dropped header comes back. */
+  readonly crossed: boolean;
+  /** The hint that is being trusted; `null` once it is dropped or a real challenge was seen. */
+  readonly hint: Challenged | null;
+  readonly held: Held | null;
+  /** Grants asked for so far. */
+  readonly grants: number;
+  readonly replaced: boolean;
+  readonly widened: boolean;
+  /** A Bearer realm at another host that this origin offered. */
+  readonly elsewhere: string | null;
+}
+
+export type HandshakeState =
+  | {
+      readonly phase: 'probing' | 'sending';
+      readonly awaiting: RegistrySend;
+      readonly context: Context;
+      readonly lessons: readonly Lesson[];
+    }
+  | {
+      readonly phase: 'obtaining';
+      readonly awaiting: Obtain;
+      readonly context: Context;
+      readonly lessons: readonly Lesson[];
+      /** What to ask for when this is refused: the new challenge, while the old one is tried first (Q19). */
+      readonly otherwise: Need | null;
+    }
+  /** The registry's own answer is the caller's; `failure` says why a 401 or 403 is final. */
+  | {
+      readonly phase: 'answered';
+      readonly context: Context;
+      readonly lessons: readonly Lesson[];
+      readonly head: Head;
+      readonly failure: Failure | null;
+    }
+  | {
+      readonly phase: 'failed';
+      readonly context: Context;
+      readonly lessons: readonly Lesson[];
+      readonly failure: Failure;
+    };
+
+/** Headers that may accompany a request to an origin the caller did not name: an allow-list (CVE-2026-40895). */
+const portableHeaders = ['accept', 'user-agent', 'range', 'if-range'];
+
+/**
+ * Begins the handshake of `request`.
+ *
+ * @param hint what is remembered of the request's origin, if anything
+ * @throws TypeError when `request.url` is not an absolute http or https URL
+ */
+export function start(request: RegistryRequest, policy: Policy, hint: Hint | null = null): HandshakeState {
+  const url = new URL(request.url);
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') {
+    throw new TypeError(`[@reg/core] a registry request needs an http or https URL, not ${url.protocol}`);
+  }
+  const context: Context = {
+    request,
+    policy,
+    url: request.url,
+    hops: 0,
+    crossed: false,
+    hint: null,
+    held: null,
+    grants: 0,
+    replaced: false,
+    widened: false,
+    elsewhere: hint?.elsewhere ?? null,
+  };
+  if (callerAuthorized(context) || hint?.scheme === 'none') return send(context, []);
+  if (hint !== null && isUsable(hint, context)) {
+    const need = needFor(context, hint.scheme, hint.realm, hint.service, []);
+    return obtain({ ...context, hint }, need, null, null, []);
+  }
+  return request.body === 'once' ? probe(context, []) : send(context, []);
+}
+
+/**
+ * The state after `answer`.
+ *
+ * @throws TypeError when `state` is finished or `answer` does not answer `state.awaiting`
+ */
+export function step(state: HandshakeState, answer: HandshakeAnswer): HandshakeState {
+  switch (state.phase) {
+    case 'probing':
+      if (answer.type === 'response') return onProbed(state.context, answer);
+      if (answer.type === 'no-response') return fail(state.context, networkFailure(state.awaiting.url, answer), []);
+      break;
+    case 'sending':
+      if (answer.type === 'response') return onResponse(state.context, answer);
+      if (answer.type === 'no-response') return fail(state.context, networkFailure(state.awaiting.url, answer), []);
+      break;
+    case 'obtaining':
+      if (answer.type === 'granted') return onGranted(state.context, state.awaiting.need, answer);
+      if (answer.type === 'refused') return onRefused(state.context, state.otherwise, answer.failure);
+      break;
+    case 'answered':
+    case 'failed':
+      throw new TypeError('[@reg/core] the handshake has ended');
+  }
+  throw new TypeError(`[@reg/core] '${answer.type}' does not answer '${state.phase}'`);
+}
+
+// The four kinds of move.
+
+function send(context: Context, lessons: readonly Lesson[]): HandshakeState {
+  const { request, policy } = context;
+  return {
+    phase: 'sending',
+    awaiting: {
+      type: 'send',
+      to: 'registry',
+      method: request.method,
+      url: context.url,
+      headers: headersOf(context),
+      authorization: context.held?.grant.authorization ?? null,
+      body: request.body === 'none' ? 'none' : 'caller',
+      redirect: policy.redirects.mode === 'platform' && request.redirect !== 'manual' ? 'follow' : 'manual',
+    },
+    context,
+    lessons,
+  };
+}
+
+function probe(context: Context, lessons: readonly Lesson[]): HandshakeState {
+  return {
+    phase: 'probing',
+    awaiting: {
+      type: 'send',
+      to: 'registry',
+      method: 'GET',
+      url: pingUrl(context.url),
+      headers: context.request.headers.filter(([name]) => name === 'user-agent'),
+      authorization: null,
+      body: 'none',
+      redirect: 'manual',
+    },
+    context,
+    lessons,
+  };
+}
+
+function obtain(
+  context: Context,
+  need: Need,
+  replacing: Grant | null,
+  otherwise: Need | null,
+  lessons: readonly Lesson[],
+): HandshakeState {
+  return {
+    phase: 'obtaining',
+    awaiting: { type: 'obtain', need, replacing },
+    context: { ...context, held: null, grants: context.grants + 1 },
+    lessons,
+    otherwise,
+  };
+}
+
+function deliver(
+  context: Context,
+  head: Head,
+  failure: Failure | null,
+  lessons: readonly Lesson[],
+): HandshakeState {
+  return { phase: 'answered', context, lessons, head, failure };
+}
+
+function fail(context: Context, failure: Failure, lessons: readonly Lesson[]): HandshakeState {
+  return { phase: 'failed', context, lessons, failure };
+}
+
+// Answers, by what was awaited.
+
+/** The ping taught the challenge or that there is none; its scope is a placeholder and not read (Q15). */
+function onProbed(context: Context, { head }: RegistryResponse): HandshakeState {
+  if (head.status !== 401) {
+    const open = head.status >= 200 && head.status < 300;
+    return send(context, open ? [{ type: 'open', url: context.url }] : []);
+  }
+  const choice = choose(context, head, 'ping');
+  if (choice.need === null) return fail(context, choice.failure, choice.lessons);
+  if (exhausted(context)) return fail(context, grantsFailure(context), choice.lessons);
+  return obtain(choice.context, choice.need, null, null, choice.lessons);
+}
+
+function onResponse(context: Context, answer: RegistryResponse): HandshakeState {
+  const { head } = answer;
+  const { status } = head;
+  if (isRedirect(status) && mayFollow(context)) return onRedirect(context, head);
+  const here = arrived(context, head);
+  if (status === 401) return onUnauthorized(here, answer);
+  if (status === 403 || status === 400) return onForbidden(here, answer);
+  const open = here.held === null && !here.crossed && status >= 200 && status < 300 && !callerAuthorized(here);
+  return deliver(here, head, null, open ? [{ type: 'open', url: here.url }] : []);
+}
+
+function onUnauthorized(context: Context, answer: RegistryResponse): HandshakeState {
+  const { head, at } = answer;
+  const { request, policy, held } = context;
+  if (callerAuthorized(context)) {
+    return deliver(context, head, denied(context, answer, 'caller-authorization', []), []);
+  }
+  // A platform that follows redirects cannot be asked to send a grant to where it ended up.
+  if (context.crossed && (policy.redirects.crossOrigin !== 'anonymous' || policy.redirects.mode === 'platform')) {
+    return deliver(context, head, denied(context, answer, 'redirect-target', []), []);
+  }
+  const choice = choose(context, head, 'request');
+  const next = choice.need;
+  const lessons: readonly Lesson[] =
+    held === null ? choice.lessons : [...choice.lessons, { type: 'refused', grant: held.grant }];
+  if (request.body === 'once') return deliver(context, head, { kind: 'body-spent', url: context.url }, lessons);
+  if (next === null && choice.failure.kind !== 'challenge-unusable') return fail(context, choice.failure, lessons);
+
+  if (held === null) {
+    if (next === null) return deliver(context, head, choice.failure, lessons);
+    if (exhausted(context)) return deliver(context, head, grantsFailure(context), lessons);
+    return obtain(choice.context, next, null, null, lessons);
+  }
+
+  const reaches = coversScopes(held.need.scopes, choice.demand);
+  const renewed = next !== null && (!sameChallenge(held.need, next) || !reaches);
+  if (exhausted(context)) {
+    const failure = renewed ? grantsFailure(context) : refusedFailure(context, held, choice, answer);
+    return deliver(context, head, failure, lessons);
+  }
+  if (choice.insufficient && next !== null && !reaches) {
+    // Rule 6: the token is good and does not reach far enough. More is asked for once.
+    if (!context.widened) return widen(choice.context, held, next, lessons);
+  } else if (!context.replaced && isSuspect(held, at)) {
+    return replace(choice.context, held, next, lessons);
+  } else if (renewed) {
+    return obtain({ ...choice.context, hint: null }, next, null, null, lessons);
+  } else if (context.hint !== null && held.grant.from === 'exchange' && !choice.insufficient) {
+    // Rule 11. A refused credential is not sent again: servers count those (requirement 89).
+    return bare(context, lessons);
+  }
+  return deliver(context, head, refusedFailure(context, held, choice, answer), lessons);
+}
+
+/** 403, and the 400 that some registries give an old token (Q43). */
+function onForbidden(context: Context, answer: RegistryResponse): HandshakeState {
+  const { head, at } = answer;
+  const { request, held } = context;
+  const forbidden = head.status === 403;
+  if (held === null || context.crossed) {
+    return deliver(context, head, forbidden ? denied(context, answer, 'forbidden', []) : null, []);
+  }
+  const choice = headerValue(head.headers, 'www-authenticate') === null ? null : choose(context, head, 'request');
+  const demand = choice?.demand ?? [];
+  const aged = choice === null && isNearExpiry(held.grant, at);
+  const suspect = aged || (forbidden && held.reuse === 'superset');
+  const lessons: readonly Lesson[] = suspect ? [{ type: 'refused', grant: held.grant }] : [];
+
+  if (request.body !== 'once' && !exhausted(context)) {
+    const reaches = coversScopes(held.need.scopes, demand);
+    if (forbidden && choice?.need && choice.insufficient && !reaches && !context.widened) {
+      return widen(choice.context, held, choice.need, choice.lessons);
+    }
+    if (suspect && !context.replaced) return replace(context, held, null, lessons);
+    // Rule 11, where repeating is harmless: what the hint led to ask for may not be what this registry wants to see.
+    if (forbidden && context.hint !== null && held.grant.from === 'exchange' && isSafe(request.method)) {
+      return bare(context, lessons);
+    }
+  }
+  const reason = choice?.insufficient ? 'insufficient-scope' : 'forbidden';
+  return deliver(context, head, forbidden ? denied(context, answer, reason, demand) : null, lessons);
+}
+
+function onGranted(context: Context, need: Need, answer: HandshakeAnswer & { type: 'granted' }): HandshakeState {
+  const { grant, reuse } = answer;
+  if (grant.registry !== need.registry || (need.anonymous && grant.principal !== anonymous)) {
+    throw new TypeError(`[@reg/core] a grant for ${grant.registry} does not answer a need of ${need.registry}`);
+  }
+  return send({ ...context, held: { grant, need, reuse } }, []);
+}
+
+function onRefused(context: Context, otherwise: Need | null, failure: Failure): HandshakeState {
+  if (otherwise !== null && !exhausted(context) && failure.kind !== 'rate-limited') {
+    return obtain(context, otherwise, null, null, []);
+  }
+  if (context.hint !== null && !endsHint(failure)) return bare(context, []);
+  return fail(context, failure, []);
+}
+
+function onRedirect(context: Context, head: Head): HandshakeState {
+  const { request, policy, url, hops } = context;
+  const location = headerValue(head.headers, 'location') ?? '';
+  const judged = judgeRedirect(
+    location,
+    { from: url, method: request.method, status: head.status, hops, body: request.body },
+    policy,
+  );
+  if (location === '' || isCallers(judged.verdict.reason)) return deliver(context, head, null, []);
+  if (!judged.verdict.allow || judged.url === null) {
+    const to = judged.url === null ? '' : judged.url.origin + judged.url.pathname;
+    const { reason } = judged.verdict;
+    return fail(context, { kind: 'redirect-refused', from: url, to, reason, hops }, []);
+  }
+  const moved: Context = { ...context, url: judged.url.href, hops: hops + 1 };
+  if (judged.sameOrigin) return send(moved, []);
+  return send({ ...moved, crossed: true, held: null, hint: null, elsewhere: null }, []);
+}
+
+// Ways to try again. Each is taken at most once, or changes what is asked for.
+
+/** Rule 5: the same need, under the challenge the refused grant was obtained under, then under the new one. */
+function replace(context: Context, held: Held, next: Need | null, lessons: readonly Lesson[]): HandshakeState {
+  const otherwise = next !== null && !sameChallenge(held.need, next) ? next : null;
+  return obtain({ ...context, replaced: true }, held.need, held.grant, otherwise, lessons);
+}
+
+/** Rule 6: what is demanded and what was needed, the demand first since some servers read only that (Q28). */
+function widen(context: Context, held: Held, next: Need, lessons: readonly Lesson[]): HandshakeState {
+  const scopes = unionScopes(next.challenged, held.need.scopes);
+  return obtain({ ...context, widened: true, hint: null }, { ...next, scopes }, null, null, lessons);
+}
+
+/** Rule 11: as if nothing had been remembered. */
+function bare(context: Context, lessons: readonly Lesson[]): HandshakeState {
+  const forgotten: Context = { ...context, hint: null, held: null };
+  const all: readonly Lesson[] = [...lessons, { type: 'misled', url: context.url }];
+  return context.request.body === 'once' ? probe(forgotten, all) : send(forgotten, all);
+}
+
+/** A refusal that a bare request would only repeat, at the cost of another refused login or of the server's patience. */
+function endsHint(failure: Failure): boolean {
+  return (
+    (failure.kind === 'credential-rejected' && failure.status === 401) ||
+    failure.kind === 'rate-limited' ||
+    failure.kind === 'deadline'
+  );
+}
+
+/** Rule 5: the grant came from memory or may be too old, so that its refusal says little about the credential. */
+function isSuspect(held: Held, at: number): boolean {
+  return held.reuse !== 'fresh' || isNearExpiry(held.grant, at);
+}
+
+// Reading a challenge.
+
+interface Choice {
+  readonly context: Context;
+  readonly lessons: readonly Lesson[];
+  /** Scopes the chosen challenge names. */
+  readonly demand: readonly Scope[];
+  /** The chosen challenge says `error="insufficient_scope"`. */
+  readonly insufficient: boolean;
+}
+
+type Chosen = Choice &
+  ({ readonly need: Need; readonly failure: null } | { readonly need: null; readonly failure: Failure });
+
+/** The best challenge of a 401 or 403 that policy lets us answer, as a need; or why there is none. */
+function choose(before: Context, head: Head, asked: 'ping' | 'request'): Chosen {
+  const { policy, url } = before;
+  const { challenges, problems } = parseChallenges(headerValues(head.headers, 'www-authenticate'), policy.limits);
+  const bearers = challenges.filter((c) => c.scheme === 'bearer' && c.params['realm'] !== undefined);
+  const elsewhere = before.elsewhere ?? realmElsewhere(bearers, before);
+  const context: Context = { ...before, elsewhere };
+  const none = { context, lessons: [], demand: [], insufficient: false, need: null } as const;
+
+  if (!mayCarrySecrets(new URL(url), policy) && challenges.length > 0) {
+    return { ...none, failure: { kind: 'insecure-transport', url, host: new URL(url).host } };
+  }
+  let refusal: Failure | null = null;
+  for (const scheme of policy.schemes) {
+    if (scheme === 'bearer') {
+      const challenge = bestBearer(bearers, context);
+      if (challenge === null) continue;
+      const realm = resolveRealm(challenge, url);
+      if (context.crossed && !releasable(realm, url, policy)) {
+        const { release } = judgeRealm(realm, { registry: url, credential: true }, policy);
+        const registry = new URL(url).origin;
+        const pair = { registry, realm: originOf(realm) };
+        refusal ??= { kind: 'realm-untrusted', registry, realm, reason: release.reason, pair };
+        continue;
+      }
+      const service = challenge.params['service'] ?? null;
+      const demand = asked === 'ping' || isPing(url) ? [] : parseScopes(challenge.params['scope'] ?? '');
+      return {
+        context,
+        lessons: [{ type: 'challenged', url, hint: { scheme, realm, service, elsewhere } }],
+        demand,
+        insufficient: challenge.params['error'] === 'insufficient_scope',
+        need: needFor(context, scheme, realm, service, demand),
+        failure: null,
+      };
+    }
+    if (!challenges.some((c) => c.scheme === 'basic')) continue;
+    // A redirect target's Basic challenge has no anonymous answer.
+    if (context.crossed) continue;
+    const { origin } = new URL(url);
+    if (elsewhere !== null || inPair(origin, policy)) {
+      refusal ??= { kind: 'scheme-downgrade', url, registry: origin, realm: elsewhere };
+      continue;
+    }
+    return {
+      context,
+      lessons: [
+        { type: 'challenged', url, hint: { scheme, realm: null, service: null, elsewhere } },
+      ],
+      demand: [],
+      insufficient: false,
+      need: needFor(context, scheme, null, null, []),
+      failure: null,
+    };
+  }
+  const offered = challenges.map((c) => c.scheme);
+  const reason =
+    offered.length === 0
+      ? problems.length > 0
+        ? 'malformed'
+        : 'absent'
+      : bearers.length === 0 && offered.includes('bearer')
+        ? 'no-realm'
+        : 'unsupported-scheme';
+  return { ...none, failure: refusal ?? { kind: 'challenge-unusable', url, reason, offered, problems } };
+}
+
+/**
+ * Of several Bearer challenges the first whose realm may have the credential, else the first that may be contacted. One
+ * that may not be contacted is still a need: a ready bearer token answers it without a word to the realm.
+ */
+function bestBearer(bearers: readonly Challenge[], { url, policy }: Context): Challenge | null {
+  const releases = bearers.find((c) => releasable(resolveRealm(c, url), url, policy));
+  const contacts = (c: Challenge): boolean =>
+    judgeRealm(resolveRealm(c, url), { registry: url, credential: false }, policy).contact.allow;
+  return releases ?? bearers.find(contacts) ?? bearers[0] ?? null;
+}
+
+function releasable(realm: string, registry: string, policy: Policy): boolean {
+  const judged = judgeRealm(realm, { registry, credential: true }, policy);
+  return judged.contact.allow && judged.release.allow;
+}
+
+/** The first realm offered at another host than the registry's own (Q13): Basic after that is a downgrade. */
+function realmElsewhere(bearers: readonly Challenge[], { url, policy }: Context): string | null {
+  for (const challenge of bearers) {
+    const realm = resolveRealm(challenge, url);
+    const { release } = judgeRealm(realm, { registry: url, credential: true }, policy);
+    if (release.reason !== 'same-origin' && release.reason !== 'same-host') return realm;
+  }
+  return null;
+}
+
+/** A realm may be relative to the URL that produced the challenge (requirement 33). */
+function resolveRealm(challenge: Challenge, url: string): string {
+  const realm = challenge.params['realm'] ?? '';
+  return judgeRealm(realm, { registry: url, credential: false }, defaultPolicy).url?.href ?? realm;
+}
+
+function needFor(
+  context: Context,
+  scheme: Need['scheme'],
+  realm: string | null,
+  service: string | null,
+  challenged: readonly Scope[],
+): Need {
+  const { url, request } = context;
+  const wanted = scheme === 'basic' ? [] : scopesForRequest(request.method, url);
+  return {
+    registry: new URL(url).origin,
+    scheme,
+    realm,
+    service,
+    scopes: unionScopes(challenged, wanted),
+    challenged,
+    repository: repositoryOf(url),
+    anonymous: context.crossed,
+  };
+}
+
+function sameChallenge(a: Need, b: Need): boolean {
+  return a.scheme === b.scheme && a.realm === b.realm && a.service === b.service;
+}
+
+// Facts about a request, an answer, a context.
+
+/** The caller brought its own `Authorization`: it is carried, within its origin, and nothing is answered for it. */
+function callerAuthorized({ request }: Context): boolean {
+  return request.headers.some(([name]) => name === 'authorization');
+}
+
+function isUsable(hint: Challenged, { policy, url }: Context): hint is Challenged {
+  if (!policy.schemes.includes(hint.scheme) || policy.limits.grants < 1) return false;
+  if (!mayCarrySecrets(new URL(url), policy)) return false;
+  return hint.scheme === 'bearer' || (hint.elsewhere === null && !inPair(new URL(url).origin, policy));
+}
+
+function exhausted({ grants, policy }: Context): boolean {
+  return grants >= policy.limits.grants;
+}
+
+function isRedirect(status: number): boolean {
+  return status === 301 || status === 302 || status === 303 || status === 307 || status === 308;
+}
+
+function mayFollow({ request, policy }: Context): boolean {
+  return policy.redirects.mode === 'judge' && request.redirect !== 'manual';
+}
+
+/** Methods that change nothing (RFC 9110 §9.2.1), so that a repeat costs only itself. */
+function isSafe(method: string): boolean {
+  return method === 'GET' || method === 'HEAD';
+}
+
+/** Where the platform says the answer came from, when it followed redirects by itself. */
+function arrived(context: Context, head: Head): Context {
+  if (head.url === undefined || !URL.canParse(head.url)) return context;
+  const moved: Context = { ...context, url: head.url };
+  const crossed = new URL(head.url).origin !== new URL(context.url).origin;
+  return crossed ? { ...moved, crossed, held: null, hint: null, elsewhere: null } : moved;
+}
+
+function headersOf({ request, crossed }: Context): HeaderList {
+  return crossed ? request.headers.filter(([name]) => portableHeaders.includes(name)) : request.headers;
+}
+
+/** `/v2/` of the registry that `url` belongs to, its path prefix kept (Q56). */
+function pingUrl(url: string): string {
+  const { origin, pathname } = new URL(url);
+  const at = pathname.indexOf('/v2/');
+  return `${origin}${at < 0 ? '' : pathname.slice(0, at)}/v2/`;
+}
+
+function isPing(url: string): boolean {
+  const { pathname } = new URL(url);
+  return pathname.endsWith('/v2/') || pathname.endsWith('/v2');
+}
+
+function originOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).origin : url;
+}
+
+// Failures.
+
+function networkFailure(url: string, { phase, code, message }: NoResponse): Failure {
+  return { kind: 'network', url, to: 'registry', phase, code, message };
+}
+
+function grantsFailure({ url, policy }: Context): Failure {
+  return { kind: 'limit', url, limit: 'grants', max: policy.limits.grants };
+}
+
+/** A final 401 to what was held. */
+function refusedFailure(context: Context, held: Held, choice: Choice, answer: RegistryResponse): Failure {
+  if (held.grant.from === 'exchange') {
+    return denied(context, answer, choice.insufficient ? 'insufficient-scope' : 'token-refused', choice.demand);
+  }
+  return {
+    kind: 'credential-rejected',
+    registry: held.need.registry,
+    scheme: held.need.scheme,
+    realm: null,
+    status: answer.head.status,
+    anonymousPull: false,
+    problems: answer.problems,
+  };
+}
+
+function denied(
+  { url, held }: Context,
+  { head, problems }: RegistryResponse,
+  reason: (Failure & { kind: 'denied' })['reason'],
+  demand: readonly Scope[],
+): Failure {
+  const grant = held?.grant ?? null;
+  return {
+    kind: 'denied',
+    url,
+    status: head.status,
+    reason,
+    asked: formatScopes(grant?.asked ?? []),
+    challenged: formatScopes(demand),
+    granted: grant === null || grant.granted === null ? null : formatScopes(grant.granted),
+    anonymous: grant === null || grant.principal === anonymous,
+    problems,
+  };
+}

@@ -1,0 +1,47 @@
+/**
+ * What travels: requests and the heads of responses, as plain data.
+ *
+ * Rules of this file: header names are lower case, bodies never appear, and nothing here decides anything.
+ */
+
+/** Header fields in wire order, names in lower case. A field that came in several lines appears several times. */
+export type HeaderList = readonly (readonly [name: string, value: string])[];
+
+/** Status and header fields of a response. */
+export interface Head {
+  readonly status: number;
+  readonly headers: HeaderList;
+  /** Where the response came from when the platform followed redirects by itself; absent otherwise. */
+  readonly url?: string;
+}
+
+/** One entry of a registry's `errors` array (distribution-spec "Error Codes"), decoded and bounded by the driver. */
+export interface Problem {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** A caller's request as the handshake sees it. Its body stays with the driver. */
+export interface RegistryRequest {
+  readonly method: string;
+  /** Absolute http or https URL. */
+  readonly url: string;
+  readonly headers: HeaderList;
+  /** `replayable` can be sent more than once, `once` (a stream) cannot. */
+  readonly body: 'none' | 'replayable' | 'once';
+  /** `manual` hands a 3xx to the caller untouched. Default `follow`. */
+  readonly redirect?: 'follow' | 'manual';
+}
+
+/** Every value of the field `name` (lower case), in wire order. */
+export function headerValues(headers: HeaderList, name: string): string[] {
+  const values: string[] = [];
+  for (const [field, value] of headers) if (field === name) values.push(value);
+  return values;
+}
+
+/** The first value of the field `name` (lower case), or `null`. */
+export function headerValue(headers: HeaderList, name: string): string | null {
+  for (const [field, value] of headers) if (field === name) return value;
+  return null;
+}

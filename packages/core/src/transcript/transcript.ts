@@ -1,0 +1,133 @@
+/**
+ * The record of one operation: what each machine waited for and what it was answered, without a secret in it.
+ *
+ * Rules of this file: plain JSON. Each secret is replaced by `redacted-1`, `redacted-2` …, the same name for the same
+ * secret, so that a transcript still says which token went where and `replay` can run it.
+ */
+
+import type { Granted, NoResponse, Refused } from '../effect.ts';
+import type { Failure } from '../failure.ts';
+import type { Grant, Need } from '../grant.ts';
+import type { Hint } from '../handshake.ts';
+import type { Head, HeaderList, Problem, RegistryRequest } from '../message.ts';
+import type { Policy } from '../policy.ts';
+
+/** `redacted-` and a number: stands for one secret throughout a transcript. */
+export type Redacted = string;
+
+export type RecordedAuthorization =
+  | { readonly scheme: 'basic'; readonly username: string; readonly password: Redacted }
+  | { readonly scheme: 'bearer'; readonly token: Redacted };
+
+export type RecordedCredential =
+  | { readonly type: 'password'; readonly username: string; readonly password: Redacted }
+  | { readonly type: 'identity'; readonly token: Redacted }
+  | { readonly type: 'registry'; readonly token: Redacted };
+
+/** A request that was put on the wire. Query values that may be signatures, and headers not known to be harmless, are masked. */
+export interface RecordedSend {
+  readonly type: 'send';
+  readonly to: 'registry' | 'authority';
+  readonly method: string;
+  readonly url: string;
+  readonly headers: HeaderList;
+  readonly authorization: RecordedAuthorization | null;
+  readonly body: 'none' | 'caller' | 'form';
+  readonly form: readonly (readonly [name: string, value: string])[] | null;
+}
+
+export type RecordedGrant = Omit<Grant, 'authorization'> & { readonly authorization: RecordedAuthorization };
+
+export interface RecordedResponse {
+  readonly type: 'response';
+  readonly at: number;
+  readonly head: Head;
+  readonly problems: readonly Problem[];
+  /** Up to 4 KiB of the body, with `transcript: { bodies: true }` only. */
+  readonly body: string | null;
+}
+
+export interface RecordedTokenAnswer {
+  readonly type: 'token-response';
+  readonly at: number;
+  readonly sentAt: number;
+  readonly head: Head;
+  /** The JSON body with every secret in it replaced; `null` when it was too large, and `''` for what was not JSON. */
+  readonly text: string | null;
+  readonly retryAfterMs: number | null;
+}
+
+export type RecordedAnswer =
+  | RecordedResponse
+  | RecordedTokenAnswer
+  | NoResponse
+  | Refused
+  | (Omit<Granted, 'grant'> & { readonly grant: RecordedGrant });
+
+/** One effect and its answer, and the phase that followed. */
+export type TranscriptStep =
+  | {
+      readonly machine: 'handshake';
+      readonly phase: 'probing' | 'sending';
+      readonly at: number;
+      readonly effect: RecordedSend;
+      readonly answer: RecordedResponse | NoResponse;
+      readonly next: string;
+    }
+  | {
+      readonly machine: 'handshake';
+      readonly phase: 'obtaining';
+      readonly at: number;
+      readonly effect: { readonly type: 'obtain'; readonly need: Need; readonly replacing: boolean };
+      readonly answer: Extract<RecordedAnswer, { type: 'granted' | 'refused' }>;
+      readonly next: string;
+    }
+  | {
+      readonly machine: 'exchange';
+      /** Exchanges of one operation are numbered from 1. */
+      readonly exchange: number;
+      readonly phase: 'begin';
+      readonly at: number;
+      readonly need: Need;
+      readonly credential: RecordedCredential | null;
+      readonly clientId: string;
+      readonly principal: number;
+      readonly next: string;
+    }
+  | {
+      readonly machine: 'exchange';
+      readonly exchange: number;
+      readonly phase: 'posting' | 'getting';
+      readonly at: number;
+      readonly effect: RecordedSend;
+      readonly answer: RecordedTokenAnswer | NoResponse;
+      readonly next: string;
+    }
+  /** The keychain answered. */
+  | {
+      readonly machine: 'seam';
+      readonly phase: 'credential';
+      readonly at: number;
+      readonly registry: string;
+      readonly found: { readonly type: 'password' | 'identity' | 'registry' | 'anonymous'; readonly source: string } | null;
+    }
+  /** A token request that was sent again: the machine saw only the last answer. */
+  | {
+      readonly machine: 'seam';
+      readonly phase: 'retry';
+      readonly at: number;
+      readonly url: string;
+      /** Status of the answer that led to it, or `null` when there was none. */
+      readonly status: number | null;
+      readonly waitMs: number;
+    };
+
+export interface Transcript {
+  readonly version: 1;
+  readonly request: RegistryRequest;
+  readonly policy: Policy;
+  readonly hint: Hint | null;
+  readonly steps: readonly TranscriptStep[];
+  /** Why it ended without success, if it did. */
+  readonly failure: Failure | null;
+}
