@@ -61,8 +61,7 @@ export function signedTokens({ privateKey, certificate }: SigningKey): TokenForm
   const header = base64url({
     typ: 'JWT',
     alg: 'RS256',
-    // Distribution 2.8 takes either; both name the certificate in `rootcertbundle`.
-    kid: keyId(certificate.publicKey),
+    // Distribution looks for this chain's root in its `rootcertbundle`.
     x5c: [certificate.raw.toString('base64')],
   });
   return {
@@ -121,18 +120,3 @@ export function acceptToken(format: TokenFormat, token: string, expected: Expect
 }
 
 const base64url = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
-
-const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
-
-/** The name Distribution 2.8 has for a key: 240 bits of SHA-256 over it in base32, twelve groups of four. */
-function keyId(key: KeyObject): string {
-  const hash = createHash('sha256')
-    .update(key.export({ type: 'spki', format: 'der' }))
-    .digest();
-  let text = '';
-  for (let bit = 0; bit < 240; bit += 5) {
-    const pair = ((hash[bit >> 3] ?? 0) << 8) | (hash[(bit >> 3) + 1] ?? 0);
-    text += BASE32.charAt((pair >> (11 - (bit & 7))) & 31);
-  }
-  return (text.match(/.{4}/g) ?? []).join(':');
-}
