@@ -5,7 +5,7 @@
  * opaque token is a row in a table; a signed one is an RS256 JWT as CNCF Distribution reads it (its auth spec, "jwt").
  */
 
-import { createHash, generateKeyPair, type KeyObject, sign, verify, type X509Certificate } from 'node:crypto';
+import { generateKeyPair, type KeyObject, sign, verify, type X509Certificate } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { Scope, Subject } from './access.ts';
 import { createCertificate } from './certificate.ts';
