@@ -82,6 +82,7 @@ const hosts: readonly (readonly [host: string, expected: AddressClass])[] = [
   ['[2002:7f00:1::1]', 'embedded'],
   ['[2002:a9fe:a9fe::]', 'embedded'],
   ['[64:ff9b::10.0.0.1]', 'private'],
+  ['[2002:c0a8:101::1]', 'private'],
   ['[64:ff9b::8.8.8.8]', 'public'],
   ['[2002:808:808::1]', 'public'],
 ];

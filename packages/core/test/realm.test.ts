@@ -81,7 +81,9 @@ describe('contact', () => {
 
 describe('release', () => {
   const anyHttps = completePolicy({ realms: { mode: 'any-https' } });
-  const insecure = completePolicy({ insecureHosts: ['reg.corp:5000', 'reg.corp:5001'] });
+  const insecureHosts = ['reg.corp:5000', 'reg.corp:5001', 'sub.reg.corp:5000', 'reg.corp'];
+  const insecure = completePolicy({ insecureHosts });
+  const loose = completePolicy({ insecureHosts, realms: { mode: 'any-https' } });
   const cases: readonly (readonly [
     realm: string,
     registry: string,
@@ -115,6 +117,7 @@ describe('release', () => {
     ['https://corp/t', 'https://registry.corp', defaultPolicy, false, 'unrelated'],
     ['https://b.azurecr.io/t', 'https://a.azurecr.io', defaultPolicy, false, 'unrelated'],
     ['https://registry.gitlab.corp/t', 'https://gitlab.corp', defaultPolicy, false, 'unrelated'],
+    ['http://reg.corp/t', 'http://sub.reg.corp:5000', insecure, false, 'unrelated'],
     ['https://lab.corp/t', 'https://registry.gitlab.corp', defaultPolicy, false, 'unrelated'],
     ['https://10.0.0.1/t', 'https://10.0.0.2', defaultPolicy, false, 'unrelated'],
 
@@ -125,6 +128,7 @@ describe('release', () => {
 
     ['https://auth.example/t', 'https://reg.example', anyHttps, true, 'any-https'],
     ['https://auth.example/t', 'http://127.0.0.1:5000', anyHttps, true, 'any-https'],
+    ['http://reg.corp/t', 'http://127.0.0.1:5000', loose, false, 'unrelated'],
     ['https://auth.example/t', 'https://reg.example', defaultPolicy, false, 'unrelated'],
 
     // Nothing for a registry that could not be given the token, and nothing in clear (requirement 95).

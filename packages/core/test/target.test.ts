@@ -99,6 +99,7 @@ describe('readTarget refuses what new URL() would mend', () => {
     expect(read(text, text.length - 1).fault).toBe('too-long');
     expect(read(text, text.length).fault).toBe('too-long');
     expect(read(text, text.length + 5).fault).toBeNull();
+    expect(read(`${text}#${'f'.repeat(100)}`, 100).fault).toBe('too-long');
   });
 
   test('a relative reference to a base that is no registry', () => {
