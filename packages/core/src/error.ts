@@ -1,0 +1,502 @@
+/**
+ * What a failure is called, whose it is, and what to say about it.
+ *
+ * Rules of this file: the one place with English. It says what was asked, what was answered, who is at fault and what to do
+ * next, in that order, in one paragraph, from the facts of the failure alone. No secret is in those facts; a peer's words
+ * are quoted, made visible and cut; of a URL only origin and path are shown, since a query may hold a signature.
+ */
+
+import type { BlockedAddress } from './address.ts';
+import type { CredentialFault } from './credential.ts';
+import type { Failure, FailureKind, NetworkPhase } from './failure.ts';
+import type { TokenFault } from './grant.ts';
+import type { Problem } from './message.ts';
+import type { RealmPair } from './policy.ts';
+import type { ContactReason, ReleaseReason } from './realm.ts';
+import type { RedirectReason } from './redirect.ts';
+import type { TargetFault } from './target.ts';
+import type { Transcript } from './transcript/transcript.ts';
+import { toVisible } from './visible.ts';
+
+type Snake<T extends string> = T extends `${infer Head}-${infer Tail}`
+  ? `${Uppercase<Head>}_${Snake<Tail>}`
+  : Uppercase<T>;
+
+/** `ERR_REG_` and the failure's kind: `ERR_REG_REALM_UNTRUSTED`. */
+export type RegistryAuthErrorCode = `ERR_REG_${Snake<FailureKind>}`;
+
+/**
+ * What a call rejects with when it ends before the registry's own answer. Its message is `describe(failure)`.
+ * Recognise it with {@link isRegistryAuthError}, which also knows the errors of another copy of this package.
+ */
+export class RegistryAuthError extends Error {
+  readonly code: RegistryAuthErrorCode;
+  readonly failure: Failure;
+  /** What went over the wire, without secrets; `null` when nothing recorded it. Made when it is first read. */
+  declare readonly transcript: Transcript | null;
+
+  /**
+   * @param about.transcript made on demand, at most once
+   * @param about.cause the platform's or the keychain's own error
+   */
+  constructor(
+    failure: Failure,
+    about: { readonly transcript?: () => Transcript; readonly cause?: unknown } = {},
+  ) {
+    super(describe(failure), about.cause === undefined ? undefined : { cause: about.cause });
+    this.code = codeOf(failure.kind);
+    this.failure = failure;
+    let transcript: Transcript | null | undefined;
+    // Neither is enumerable: a log that spreads or prints the error shows the failure and not the whole operation.
+    Object.defineProperties(this, {
+      [Symbol.for(brand)]: { value: true },
+      transcript: {
+        get() {
+          transcript ??= about.transcript?.() ?? null;
+          return transcript;
+        },
+      },
+    });
+  }
+
+  override get name(): string {
+    return 'RegistryAuthError';
+  }
+}
+
+const brand = 'reg.RegistryAuthError';
+const mark = 'reg.failure';
+
+/** Whether `value` is a `RegistryAuthError`, of this or another copy of this package. */
+export function isRegistryAuthError(value: unknown): value is RegistryAuthError {
+  return value instanceof Error && Object.hasOwn(value, Symbol.for(brand));
+}
+
+/** Why the registry's 401 or 403 `response` is final, or `null` when it is none or nothing is known about it. */
+export function failureOf(response: object): Failure | null {
+  const failure: unknown = Object.getOwnPropertyDescriptor(response, Symbol.for(mark))?.value;
+  return isFailure(failure) ? failure : null;
+}
+
+/** Lets `failureOf(response)` find `failure`. For adapters, on the response they hand to their caller. */
+export function markFailure(response: object, failure: Failure): void {
+  Object.defineProperty(response, Symbol.for(mark), { value: failure, configurable: true });
+}
+
+/** Only `markFailure` writes under the mark. */
+function isFailure(value: unknown): value is Failure {
+  return typeof value === 'object' && value !== null && 'kind' in value;
+}
+
+/** `toUpperCase` is typed as any text; `Snake` says which. */
+function codeOf(kind: FailureKind): RegistryAuthErrorCode {
+  return `ERR_REG_${kind.replaceAll('-', '_').toUpperCase()}` as RegistryAuthErrorCode;
+}
+
+/**
+ * Who has to act: the `caller` (credential, access, policy, request), the operator of the `registry`, the operator of the
+ * token server (`authority`), or whoever runs what lies between (`network`).
+ */
+export function blame(failure: Failure): 'caller' | 'registry' | 'authority' | 'network' {
+  switch (failure.kind) {
+    case 'challenge-unusable':
+    case 'scheme-downgrade':
+    case 'realm-forbidden':
+    case 'realm-untrusted':
+    case 'redirect-refused':
+    case 'limit':
+      return 'registry';
+    case 'insecure-transport':
+    case 'credential-missing':
+    case 'credential-rejected':
+    case 'credential-unusable':
+    case 'credential-unavailable':
+    case 'rate-limited':
+    case 'body-spent':
+      return 'caller';
+    case 'token-refused':
+      return failure.status === 401 || failure.status === 403 ? 'caller' : 'authority';
+    case 'token-invalid':
+    case 'token-redirected':
+      return 'authority';
+    case 'denied':
+      return failure.reason === 'token-refused' || failure.reason === 'redirect-target'
+        ? 'registry'
+        : 'caller';
+    case 'network':
+      return 'network';
+    case 'deadline':
+      return failure.realm === null ? 'caller' : 'authority';
+  }
+}
+
+/** What happened and what to do about it: one paragraph of plain text, on one line, without secrets. */
+export function describe(failure: Failure): string {
+  switch (failure.kind) {
+    case 'challenge-unusable':
+      return describeChallenge(failure);
+    case 'scheme-downgrade': {
+      const { registry, realm } = failure;
+      const known = realm === null ? 'a pair names its token server' : `its tokens come from ${shown(realm)}`;
+      const mend = realm === null ? 'take its pair out of the policy' : 'let this client forget the registry';
+      return (
+        `${shown(registry)} asks for a password by Basic, although ${known}. That is what an attacker would do, so nothing ` +
+        `was sent. If the registry really changed, ${mend}; else tell its operator.`
+      );
+    }
+    case 'realm-forbidden': {
+      const { registry, realm, reason } = failure;
+      const advice = Object.hasOwn(addressWords, reason)
+        ? ` If this is meant, add to the policy: ${pairLine({ registry, realm: originOf(realm) })}.`
+        : reason === 'not-https'
+          ? ' Its operator must let it write an https realm, mostly by having the proxy in front of it set ' +
+            'X-Forwarded-Proto: https (or Forwarded: proto=https).'
+          : ' Its operator must correct the realm of its challenge.';
+      return `${shown(registry)} sends clients to ${shown(realm)} for a token, ${contactWords[reason]}. Nothing was sent.${advice}`;
+    }
+    case 'realm-untrusted': {
+      const { registry, realm, reason, pair } = failure;
+      const advice =
+        reason === 'not-https'
+          ? 'The registry must name an https realm.'
+          : `If the two belong together, add to the policy: ${pairLine(pair)}.`;
+      return (
+        `${shown(registry)} sends clients to ${shown(realm)} for a token, ${releaseWords[reason]}. The credential was not ` +
+        `sent; a client that does not check would have sent it there. ${advice}`
+      );
+    }
+    case 'insecure-transport':
+      return (
+        `${shown(failure.url)} asks for a credential over plain http, where everyone on the way can read it, so none was ` +
+        `sent. Use https, or add ${literal(failure.host)} to policy.insecureHosts if the network in between is yours.`
+      );
+    case 'credential-missing': {
+      const { registry, scheme, realm, status, problems } = failure;
+      const who =
+        scheme === 'basic' || realm === null
+          ? `${shown(registry)} answers nobody without a credential`
+          : `${shown(realm)} gives nobody a token for ${shown(registry)} without a credential`;
+      return `${who} (${status}${said(problems)}), and none was found. Sign in to ${hostOf(registry)}, or check where the credential is looked up.`;
+    }
+    case 'credential-rejected': {
+      const { registry, realm, status, anonymousPull, problems } = failure;
+      const refused = realm === null ? '' : `, asked for a token for ${shown(registry)},`;
+      const instead = anonymousPull
+        ? " A policy with rejectedCredential: 'anonymous-pull' would have gone on without it."
+        : '';
+      return (
+        `${shown(realm ?? registry)}${refused} refused the credential with ${status}${said(problems)}. It is wrong, expired or ` +
+        `revoked: sign in to ${hostOf(registry)} again.${instead}`
+      );
+    }
+    case 'credential-unusable': {
+      const { registry, reason } = failure;
+      return `The credential for ${shown(registry)} cannot be sent: ${credentialWords[reason]}. Sign in to ${hostOf(registry)} again.`;
+    }
+    case 'credential-unavailable': {
+      const { registry, message } = failure;
+      return (
+        `The credential for ${shown(registry)} could not be looked up: ${quoted(message)}. Nothing was sent without it; mend ` +
+        'the helper or file, or choose another source.'
+      );
+    }
+    case 'token-refused':
+      return describeRefusal(failure);
+    case 'token-invalid': {
+      const { realm, status, reason } = failure;
+      return `${shown(realm)} answered ${status} ${tokenWords[reason]}. Its operator must mend the token server, or the registry must name another.`;
+    }
+    case 'token-redirected': {
+      const { realm, status, location } = failure;
+      const to = location === null ? 'no place that can be read' : shown(location);
+      return (
+        `${shown(realm)} answered ${status} and pointed to ${to}. Token requests follow no redirect, since a credential would ` +
+        "go along. The registry's operator must name the final URL as the realm."
+      );
+    }
+    case 'rate-limited': {
+      const { realm, retryAfterMs, problems } = failure;
+      const wait =
+        retryAfterMs === null ? 'It does not say for how long' : `It asks to wait ${seconds(retryAfterMs)}`;
+      return (
+        `${shown(realm)} answered 429${said(problems)}: too many token requests from this address or account. ${wait}, which is ` +
+        'more than policy.deadlineMs and policy.retry allow. Wait, or sign in: anonymous limits are lower.'
+      );
+    }
+    case 'denied':
+      return describeDenial(failure);
+    case 'body-spent':
+      return (
+        `${shown(failure.url)} answered 401 when the body had been sent, and a stream cannot be sent twice. The token it ` +
+        'refused is forgotten: send the request again, with a new body.'
+      );
+    case 'redirect-refused': {
+      const { from, to, reason, hops } = failure;
+      const target = to === '' ? 'elsewhere' : `to ${shown(to)}`;
+      const after = hops === 0 ? '' : ` after ${hops} redirects`;
+      return `${shown(from)} redirects${after} ${target}, ${redirectWords[reason]}. It was not followed.${redirectAdvice(reason)}`;
+    }
+    case 'limit':
+      return (
+        `${shown(failure.url)} asks for another token after ${failure.max} were obtained for this one request ` +
+        '(policy.limits.grants). A registry that never is content does not accept what its token server issues: tell its operator.'
+      );
+    case 'network': {
+      const { url, to, phase, code, message } = failure;
+      const peer = to === 'registry' ? '' : 'the token server ';
+      return `No answer from ${peer}${shown(url)}: ${phaseWords[phase]} (${quoted(code)}: ${quoted(message)}). ${phaseAdvice[phase]}`;
+    }
+    case 'deadline': {
+      const { registry, realm, ms } = failure;
+      const slow = realm === null ? 'the credential look-up' : shown(realm);
+      return `No authorization for ${shown(registry)} within ${seconds(ms)} (policy.deadlineMs): ${slow} did not answer in time. Try again, or allow more time.`;
+    }
+  }
+}
+
+function describeChallenge(failure: Failure & { kind: 'challenge-unusable' }): string {
+  const url = shown(failure.url);
+  switch (failure.reason) {
+    case 'absent':
+      return (
+        `${url} answered 401 without a WWW-Authenticate header, so it does not say how to sign in. The registry, or a proxy ` +
+        'in front of it, drops the header: tell its operator.'
+      );
+    case 'malformed': {
+      const places = failure.problems
+        .slice(0, 3)
+        .map(({ offset, message }) => `${quoted(message)} at ${offset}`);
+      return (
+        `${url} answered 401 with a WWW-Authenticate header that cannot be read: ${places.join(', ')}. The registry, or a ` +
+        'proxy that rewrites its headers, must write it as RFC 9110 §11.6.1 has it.'
+      );
+    }
+    case 'unsupported-scheme': {
+      const offered = failure.offered.slice(0, 5).map(quoted).join(', ');
+      return (
+        `${url} answered 401 and offers ${offered}, none of which policy.schemes lets this client answer. Its operator must ` +
+        'offer Bearer or Basic.'
+      );
+    }
+    case 'no-realm':
+      return (
+        `${url} answered 401 with a Bearer challenge that has no realm, so there is no token server to ask. Its operator ` +
+        'must name one.'
+      );
+  }
+}
+
+function describeRefusal(failure: Failure & { kind: 'token-refused' }): string {
+  const { registry, realm, status, asked, anonymous, problems } = failure;
+  const advice =
+    status === 401 || status === 403
+      ? anonymous
+        ? `Sign in to ${hostOf(registry)}, or check the name of the repository.`
+        : `The account has no access to that, or its credential was revoked (some servers answer 403 to that): sign in to ${hostOf(registry)} again or ask for access.`
+      : status >= 500
+        ? 'The token server is at fault: try again later.'
+        : 'The token server does not take the request: its operator or the realm of the registry is at fault.';
+  return (
+    `${shown(realm)} answered ${status}${said(problems)} when asked, ${asker(anonymous)}, for a token for ${scopes(asked)}. ` +
+    advice
+  );
+}
+
+function describeDenial(failure: Failure & { kind: 'denied' }): string {
+  const { url, status, reason, asked, challenged, granted, anonymous, problems } = failure;
+  const answer = `${shown(url)} answered ${status}${said(problems)}`;
+  switch (reason) {
+    case 'insufficient-scope':
+      return (
+        `${answer} to a token that was asked for ${scopes(asked)}${granted === null ? '' : ` and granted ${scopes(granted)}`}; it ` +
+        `wants ${scopes(challenged)}. What was asked for does not exist, or ${asWhom(anonymous)} has no access to it. ${ask(anonymous)}`
+      );
+    case 'forbidden':
+      return `${answer}. What was asked for does not exist, or ${asWhom(anonymous)} has no access to it. ${ask(anonymous)}`;
+    case 'token-refused':
+      return (
+        `${answer} to a token that its own token server had just issued for ${scopes(asked)}. Either what was asked for does ` +
+        `not exist or ${asWhom(anonymous)} has no access to it, or the two servers do not agree on keys, service name or time: tell their operator.`
+      );
+    case 'redirect-target':
+      return (
+        `${answer}: the registry redirected there, and what was for the registry is not shown to another origin. Its operator ` +
+        'must redirect to where no more authorization is needed.'
+      );
+    case 'caller-authorization':
+      return `${answer} to the Authorization header that the caller set. Leave the header out to have the challenge answered.`;
+  }
+}
+
+/** What makes a URL of a peer's choice unfit, and what a host must not be. */
+const targetWords = {
+  unparsable: 'which is no URL',
+  'too-long': 'a URL that is longer than allowed',
+  scheme: 'which is neither https nor http',
+  'bad-authority': 'a URL whose host can be read in two ways',
+  userinfo: 'a URL with a user name in it',
+} as const satisfies Record<TargetFault, string>;
+
+const addressWords = {
+  loopback: 'an address of this machine',
+  'link-local': 'a link-local address',
+  unspecified: 'an address that means any machine',
+  metadata: 'where clouds keep the credentials of their machines',
+  'host-alias': 'a name for this machine',
+  embedded: 'an IPv6 address that leads to an IPv4 one of this machine or its cloud',
+} as const satisfies Record<BlockedAddress, string>;
+
+const allowed = 'which is allowed';
+
+export const contactWords = {
+  ...targetWords,
+  ...addressWords,
+  https: allowed,
+  'insecure-registry': allowed,
+  'user-pair': allowed,
+  'not-https': 'over plain http, where everyone on the way can read the token',
+} as const satisfies Record<ContactReason, string>;
+
+export const releaseWords = {
+  'no-credential': allowed,
+  'same-origin': allowed,
+  'same-host': allowed,
+  'ancestor-domain': allowed,
+  'built-in-pair': allowed,
+  'user-pair': allowed,
+  'any-https': allowed,
+  'no-contact': 'which may not be contacted',
+  'not-https': 'where everyone on the way could read the credential or the token',
+  unrelated: 'and nothing says that this token server belongs to it',
+} as const satisfies Record<ReleaseReason, string>;
+
+export const credentialWords = {
+  empty: 'it is empty',
+  'colon-in-username': 'the user name has a colon in it, which would end it (RFC 7617 §2)',
+  'control-character': 'it has a control character in it (RFC 7617 §2)',
+  'lone-surrogate': 'it has half a surrogate pair in it, which has no UTF-8 form',
+  'not-a-token': 'it has a character in it that no bearer token has (RFC 6750 §2.1)',
+  'identity-token-for-basic': 'it is an identity token, and the registry asks for user name and password',
+  'registry-token-for-basic': 'it is a bearer token, and the registry asks for user name and password',
+} as const satisfies Record<CredentialFault, string>;
+
+export const tokenWords = {
+  'too-large': 'with a body larger than policy.limits.tokenBodyBytes',
+  'not-json': 'with something that is no JSON object: mostly a sign-in or error page',
+  'no-token': 'without a token in it',
+  'not-a-token': 'with a token that has characters no header may hold',
+} as const satisfies Record<TokenFault, string>;
+
+const callers = 'which is for the caller to follow';
+
+export const redirectWords = {
+  ...targetWords,
+  ...addressWords,
+  'same-origin': allowed,
+  'other-origin': allowed,
+  downgrade: 'from https to plain http',
+  'cross-origin': 'which is another origin',
+  hops: 'one redirect too many',
+  status: callers,
+  body: callers,
+  method: callers,
+} as const satisfies Record<RedirectReason, string>;
+
+export const phaseWords = {
+  lookup: 'its name could not be looked up',
+  connect: 'no connection',
+  tls: 'no TLS session',
+  send: 'the connection broke while the request was sent',
+  head: 'the connection broke before the response',
+  body: 'the connection broke in the middle of the response',
+  unknown: 'the request failed',
+} as const satisfies Record<NetworkPhase, string>;
+
+const phaseAdvice = {
+  lookup: 'Check the name and the resolver.',
+  connect: 'Check host, port, proxy and firewall.',
+  tls: 'Check the certificate, its issuer and the clock, and that the port speaks TLS.',
+  send: 'Try again.',
+  head: 'Try again.',
+  body: 'Try again.',
+  unknown: 'Check the network and try again.',
+} as const satisfies Record<NetworkPhase, string>;
+
+function redirectAdvice(reason: RedirectReason): string {
+  switch (reason) {
+    case 'cross-origin':
+      return " policy.redirects.crossOrigin: 'bare' or 'anonymous' would follow it without what was for the registry.";
+    case 'hops':
+      return ' policy.redirects.max is the limit; a longer chain is mostly a loop.';
+    case 'downgrade':
+      return ' Its operator must let it write https URLs, mostly by having the proxy in front of it set X-Forwarded-Proto: https.';
+    default:
+      return ' Its operator must correct it.';
+  }
+}
+
+function pairLine({ registry, realm }: RealmPair): string {
+  return `policy.realms.pairs: { registry: ${literal(registry)}, realm: ${literal(realm)} }`;
+}
+
+/** A literal that can be pasted into a policy: a host may hold a quote. */
+function literal(text: string): string {
+  return `'${toVisible(text).replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
+}
+
+function originOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).origin : url;
+}
+
+function hostOf(origin: string): string {
+  return URL.canParse(origin) ? new URL(origin).host : shown(origin);
+}
+
+/** Origin and path of a URL; of what is none, what stands before a query and after an `@`. */
+function shown(url: string): string {
+  if (URL.canParse(url)) {
+    const { origin, pathname, protocol } = new URL(url);
+    return origin === 'null'
+      ? quoted(`${protocol}…`)
+      : cut(toVisible(pathname === '/' ? origin : origin + pathname));
+  }
+  const query = url.indexOf('?');
+  const bare = query < 0 ? url : url.slice(0, query);
+  return quoted(bare.slice(bare.lastIndexOf('@') + 1));
+}
+
+function said(problems: readonly Problem[]): string {
+  const words = problems.slice(0, 2).map(({ code, message }) => {
+    return quoted(code === '' || message === '' ? code + message : `${code}: ${message}`);
+  });
+  return words.length === 0 ? '' : `, ${words.join(' and ')}`;
+}
+
+function quoted(text: string): string {
+  return `"${cut(toVisible(text))}"`;
+}
+
+/** A screenful of anything is enough to recognise it. */
+function cut(text: string): string {
+  return text.length > 256 ? `${text.slice(0, 255)}…` : text;
+}
+
+function scopes(text: string): string {
+  return text === '' ? 'no scope' : cut(toVisible(text));
+}
+
+function seconds(ms: number): string {
+  return `${Math.ceil(ms / 100) / 10} s`;
+}
+
+function asker(anonymous: boolean): string {
+  return anonymous ? 'without a credential' : 'with the credential';
+}
+
+function asWhom(anonymous: boolean): string {
+  return anonymous ? 'nobody in particular' : 'the account';
+}
+
+function ask(anonymous: boolean): string {
+  return anonymous ? 'Check the name, or sign in.' : 'Check the name, or ask for access.';
+}
