@@ -12,7 +12,7 @@ import type { Hint } from '../handshake.ts';
 import type { Head, HeaderList, Problem, RegistryRequest } from '../message.ts';
 import type { Policy } from '../policy.ts';
 
-/** `redacted-` and a number: stands for one secret throughout a transcript. */
+/** `redacted-` and a number: stands for one secret throughout a transcript, 0 for any that is not told apart from others. */
 export type Redacted = string;
 
 export type RecordedAuthorization =
@@ -24,7 +24,10 @@ export type RecordedCredential =
   | { readonly type: 'identity'; readonly token: Redacted }
   | { readonly type: 'registry'; readonly token: Redacted };
 
-/** A request that was put on the wire. Query values that may be signatures, and headers not known to be harmless, are masked. */
+/**
+ * A request that was put on the wire. Query values that may be signatures, and headers not known to be harmless, are
+ * `redacted-0`.
+ */
 export interface RecordedSend {
   readonly type: 'send';
   readonly to: 'registry' | 'authority';
@@ -64,63 +67,77 @@ export type RecordedAnswer =
   | Refused
   | (Omit<Granted, 'grant'> & { readonly grant: RecordedGrant });
 
+/** A request to a registry, or to where it redirected. */
+export interface SentStep {
+  readonly machine: 'handshake';
+  readonly phase: 'probing' | 'sending';
+  /** When the machine began to wait; in the first step, where nobody told, when it was answered. Epoch milliseconds. */
+  readonly at: number;
+  readonly effect: RecordedSend;
+  readonly answer: RecordedResponse | NoResponse;
+  /** The phase that followed. */
+  readonly next: string;
+}
+
+/** A grant asked for, and what came of it. The steps that made it come before. */
+export interface ObtainedStep {
+  readonly machine: 'handshake';
+  readonly phase: 'obtaining';
+  readonly at: number;
+  readonly effect: { readonly type: 'obtain'; readonly need: Need; readonly replacing: boolean };
+  readonly answer: Extract<RecordedAnswer, { type: 'granted' | 'refused' }>;
+  readonly next: string;
+}
+
+export interface BegunStep {
+  readonly machine: 'exchange';
+  /** Exchanges of one operation are numbered from 1. */
+  readonly exchange: number;
+  readonly phase: 'begin';
+  readonly at: number;
+  readonly need: Need;
+  readonly credential: RecordedCredential | null;
+  readonly clientId: string;
+  readonly principal: number;
+  readonly next: string;
+}
+
+/** A request to a token server. */
+export interface ExchangedStep {
+  readonly machine: 'exchange';
+  readonly exchange: number;
+  readonly phase: 'posting' | 'getting';
+  readonly at: number;
+  readonly effect: RecordedSend;
+  readonly answer: RecordedTokenAnswer | NoResponse;
+  readonly next: string;
+}
+
+/** The keychain answered. */
+export interface CredentialStep {
+  readonly machine: 'seam';
+  readonly phase: 'credential';
+  readonly at: number;
+  readonly registry: string;
+  readonly found: {
+    readonly type: 'password' | 'identity' | 'registry' | 'anonymous';
+    readonly source: string;
+  } | null;
+}
+
+/** A token request that was sent again: the machine saw only the last answer. */
+export interface RetryStep {
+  readonly machine: 'seam';
+  readonly phase: 'retry';
+  readonly at: number;
+  readonly url: string;
+  /** Status of the answer that led to it, or `null` when there was none. */
+  readonly status: number | null;
+  readonly waitMs: number;
+}
+
 /** One effect and its answer, and the phase that followed. */
-export type TranscriptStep =
-  | {
-      readonly machine: 'handshake';
-      readonly phase: 'probing' | 'sending';
-      readonly at: number;
-      readonly effect: RecordedSend;
-      readonly answer: RecordedResponse | NoResponse;
-      readonly next: string;
-    }
-  | {
-      readonly machine: 'handshake';
-      readonly phase: 'obtaining';
-      readonly at: number;
-      readonly effect: { readonly type: 'obtain'; readonly need: Need; readonly replacing: boolean };
-      readonly answer: Extract<RecordedAnswer, { type: 'granted' | 'refused' }>;
-      readonly next: string;
-    }
-  | {
-      readonly machine: 'exchange';
-      /** Exchanges of one operation are numbered from 1. */
-      readonly exchange: number;
-      readonly phase: 'begin';
-      readonly at: number;
-      readonly need: Need;
-      readonly credential: RecordedCredential | null;
-      readonly clientId: string;
-      readonly principal: number;
-      readonly next: string;
-    }
-  | {
-      readonly machine: 'exchange';
-      readonly exchange: number;
-      readonly phase: 'posting' | 'getting';
-      readonly at: number;
-      readonly effect: RecordedSend;
-      readonly answer: RecordedTokenAnswer | NoResponse;
-      readonly next: string;
-    }
-  /** The keychain answered. */
-  | {
-      readonly machine: 'seam';
-      readonly phase: 'credential';
-      readonly at: number;
-      readonly registry: string;
-      readonly found: { readonly type: 'password' | 'identity' | 'registry' | 'anonymous'; readonly source: string } | null;
-    }
-  /** A token request that was sent again: the machine saw only the last answer. */
-  | {
-      readonly machine: 'seam';
-      readonly phase: 'retry';
-      readonly at: number;
-      readonly url: string;
-      /** Status of the answer that led to it, or `null` when there was none. */
-      readonly status: number | null;
-      readonly waitMs: number;
-    };
+export type TranscriptStep = SentStep | ObtainedStep | BegunStep | ExchangedStep | CredentialStep | RetryStep;
 
 export interface Transcript {
   readonly version: 1;
