@@ -82,3 +82,14 @@ export function basicValue(username: string, password: string): string {
   for (const byte of new TextEncoder().encode(`${username}:${password}`)) bytes += String.fromCharCode(byte);
   return `Basic ${btoa(bytes)}`;
 }
+
+/** One text for one credential: equal kind, user and secret give equal texts. It holds the secret: a key for memory only. */
+export function credentialKey(credential: Credential): string {
+  switch (credential.type) {
+    case 'password':
+      return JSON.stringify(['password', credential.username, credential.password]);
+    case 'identity':
+    case 'registry':
+      return JSON.stringify([credential.type, credential.token]);
+  }
+}

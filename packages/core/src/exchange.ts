@@ -11,10 +11,17 @@
  * password is POSTed first and falls back to GET once, since half of the token servers there are speak only GET (Q22).
  */
 
-import { credentialFault, type Credential } from './credential.ts';
+import { type Credential, credentialFault } from './credential.ts';
 import type { ExchangeAnswer, NoResponse, TokenAnswer, TokenSend } from './effect.ts';
 import type { Failure } from './failure.ts';
-import { anonymous, readTokenResponse, type Authorization, type Grant, type Need, type Principal } from './grant.ts';
+import {
+  type Authorization,
+  anonymous,
+  type Grant,
+  type Need,
+  type Principal,
+  readTokenResponse,
+} from './grant.ts';
 import { headerValue, type Problem } from './message.ts';
 import type { Policy } from './policy.ts';
 import { readProblems } from './problem.ts';
@@ -74,20 +81,33 @@ export function beginExchange(
   requester: Partial<Requester> = {},
 ): ExchangeState {
   if (need.realm === null || credential?.type === 'registry') {
-    throw new TypeError('[@reg/core] an exchange needs a realm, and a credential that is not a registry token');
+    throw new TypeError(
+      '[@reg/core] an exchange needs a realm, and a credential that is not a registry token',
+    );
   }
   const { registry } = need;
-  const judged = judgeRealm(need.realm, { registry, credential: credential !== null || need.anonymous }, policy);
+  const judged = judgeRealm(
+    need.realm,
+    { registry, credential: credential !== null || need.anonymous },
+    policy,
+  );
   if (judged.url === null || !judged.contact.allow) {
     return failed({ kind: 'realm-forbidden', registry, realm: need.realm, reason: judged.contact.reason });
   }
   const realm = judged.url;
   if (!judged.release.allow) {
     const pair = { registry, realm: realm.origin };
-    return failed({ kind: 'realm-untrusted', registry, realm: realm.href, reason: judged.release.reason, pair });
+    return failed({
+      kind: 'realm-untrusted',
+      registry,
+      realm: realm.href,
+      reason: judged.release.reason,
+      pair,
+    });
   }
   const fault = credential === null ? null : credentialFault(credential, 'bearer');
-  if (fault !== null) return failed({ kind: 'credential-unusable', registry, scheme: 'bearer', reason: fault });
+  if (fault !== null)
+    return failed({ kind: 'credential-unusable', registry, scheme: 'bearer', reason: fault });
 
   const context: ExchangeContext = {
     need,
@@ -124,7 +144,11 @@ export function stepExchange(state: ExchangeState, answer: ExchangeAnswer): Exch
   }
 }
 
-function onResponse(phase: 'posting' | 'getting', context: ExchangeContext, answer: TokenAnswer): ExchangeState {
+function onResponse(
+  phase: 'posting' | 'getting',
+  context: ExchangeContext,
+  answer: TokenAnswer,
+): ExchangeState {
   const { status } = answer.head;
   if (status >= 200 && status < 300) return onSuccess(context, answer);
   if (status >= 300 && status < 400) return failed(redirected(context, answer));
@@ -181,7 +205,8 @@ function tokenUrl({ need, realm, held, policy, scopes }: ExchangeContext): strin
   const ours = new URLSearchParams();
   if (need.service !== null && !own.has('service')) ours.append('service', need.service);
   for (const scope of scopes) ours.append('scope', formatScopes([scope]));
-  if (held?.type === 'password' && policy.account && !own.has('account')) ours.append('account', held.username);
+  if (held?.type === 'password' && policy.account && !own.has('account'))
+    ours.append('account', held.username);
   const query = ours.toString();
   if (query !== '') url.search += (url.search === '' ? '?' : '&') + query;
   return url.href;
@@ -191,7 +216,10 @@ function tokenUrl({ need, realm, held, policy, scopes }: ExchangeContext): strin
 
 function onSuccess(context: ExchangeContext, answer: TokenAnswer): ExchangeState {
   const { need, requester, held, scopes, realm } = context;
-  const read = answer.text === null ? ({ ok: false, reason: 'too-large' } as const) : readTokenResponse(answer.text, answer.sentAt);
+  const read =
+    answer.text === null
+      ? ({ ok: false, reason: 'too-large' } as const)
+      : readTokenResponse(answer.text, answer.sentAt);
   if (!read.ok) {
     const { status } = answer.head;
     return failed({ kind: 'token-invalid', registry: need.registry, realm, status, reason: read.reason });
@@ -272,7 +300,15 @@ function refusal(context: ExchangeContext, answer: TokenAnswer): Failure {
   }
   if (held !== null && (status === 401 || oauthError(answer) === 'invalid_grant')) {
     const anonymousPull = anonymousMightDo(context);
-    return { kind: 'credential-rejected', registry, scheme: 'bearer', realm, status, anonymousPull, problems };
+    return {
+      kind: 'credential-rejected',
+      registry,
+      scheme: 'bearer',
+      realm,
+      status,
+      anonymousPull,
+      problems,
+    };
   }
   const asked = formatScopes(context.scopes);
   return { kind: 'token-refused', registry, realm, status, asked, anonymous: held === null, problems };

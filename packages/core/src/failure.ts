@@ -5,12 +5,12 @@
  * English, `blame` the one place that says whose fault it is. A kind added here must be added to `model/alphabet.ts`.
  */
 
-import type { Problem } from './message.ts';
 import type { CredentialFault } from './credential.ts';
+import type { TokenFault } from './grant.ts';
+import type { Problem } from './message.ts';
 import type { RealmPair, Scheme } from './policy.ts';
 import type { ContactReason, ReleaseReason } from './realm.ts';
 import type { RedirectReason } from './redirect.ts';
-import type { TokenFault } from './grant.ts';
 
 /** Where a request without a response ended. */
 export type NetworkPhase = 'lookup' | 'connect' | 'tls' | 'send' | 'head' | 'body' | 'unknown';
@@ -154,6 +154,11 @@ export type Failure =
       readonly message: string;
     }
   /** Obtaining a grant took longer than `policy.deadlineMs`. */
-  | { readonly kind: 'deadline'; readonly registry: string; readonly realm: string | null; readonly ms: number };
+  | {
+      readonly kind: 'deadline';
+      readonly registry: string;
+      readonly realm: string | null;
+      readonly ms: number;
+    };
 
 export type FailureKind = Failure['kind'];

@@ -123,7 +123,11 @@ function member(body: object, name: string): unknown {
 /** Seconds: a number or decimal string in [1, 86400], else the specification's default (requirements 71, 77). */
 function lifetime(value: unknown): number {
   const seconds =
-    typeof value === 'number' ? value : typeof value === 'string' && isDecimal(value) ? Number(value) : Number.NaN;
+    typeof value === 'number'
+      ? value
+      : typeof value === 'string' && isDecimal(value)
+        ? Number(value)
+        : Number.NaN;
   return seconds >= 1 && seconds <= longestLifetime ? seconds : defaultLifetime;
 }
 

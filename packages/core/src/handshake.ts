@@ -15,11 +15,11 @@
  * first origin by redirect is final (`crossed`): from there on every challenge is answered anonymously or not at all.
  */
 
-import { parseChallenges, type Challenge } from './challenge.ts';
+import { type Challenge, parseChallenges } from './challenge.ts';
 import type { HandshakeAnswer, NoResponse, Obtain, RegistryResponse, RegistrySend } from './effect.ts';
 import type { Failure } from './failure.ts';
-import { anonymous, isNearExpiry, type Grant, type Need } from './grant.ts';
-import { headerValue, headerValues, type Head, type HeaderList, type RegistryRequest } from './message.ts';
+import { anonymous, canonicalScopes, type Grant, isNearExpiry, type Need } from './grant.ts';
+import { type Head, type HeaderList, headerValue, headerValues, type RegistryRequest } from './message.ts';
 import { defaultPolicy, type Policy } from './policy.ts';
 import { inPair, judgeRealm, mayCarrySecrets } from './realm.ts';
 import { isCallers, judgeRedirect } from './redirect.ts';
@@ -28,9 +28,9 @@ import {
   formatScopes,
   parseScopes,
   repositoryOf,
+  type Scope,
   scopesForRequest,
   unionScopes,
-  type Scope,
 } from './scope.ts';
 
 /** What is remembered of an origin: how it challenged last. Scopes are never remembered (Q15). */
@@ -87,6 +87,8 @@ export interface Context {
   readonly widened: boolean;
   /** A Bearer realm at another host that this origin offered. */
   readonly elsewhere: string | null;
+  /** What was asked for on a hint in vain: the same demand is not made again. */
+  readonly vain: { readonly need: Need; readonly failure: Failure } | null;
 }
 
 export type HandshakeState =
@@ -145,6 +147,7 @@ export function start(request: RegistryRequest, policy: Policy, hint: Hint | nul
     replaced: false,
     widened: false,
     elsewhere: hint?.elsewhere ?? null,
+    vain: null,
   };
   if (callerAuthorized(context) || hint?.scheme === 'none') return send(context, []);
   if (hint !== null && isUsable(hint, context)) {
@@ -163,15 +166,18 @@ export function step(state: HandshakeState, answer: HandshakeAnswer): HandshakeS
   switch (state.phase) {
     case 'probing':
       if (answer.type === 'response') return onProbed(state.context, answer);
-      if (answer.type === 'no-response') return fail(state.context, networkFailure(state.awaiting.url, answer), []);
+      if (answer.type === 'no-response')
+        return fail(state.context, networkFailure(state.awaiting.url, answer), []);
       break;
     case 'sending':
       if (answer.type === 'response') return onResponse(state.context, answer);
-      if (answer.type === 'no-response') return fail(state.context, networkFailure(state.awaiting.url, answer), []);
+      if (answer.type === 'no-response')
+        return fail(state.context, networkFailure(state.awaiting.url, answer), []);
       break;
     case 'obtaining':
       if (answer.type === 'granted') return onGranted(state.context, state.awaiting.need, answer);
-      if (answer.type === 'refused') return onRefused(state.context, state.otherwise, answer.failure);
+      if (answer.type === 'refused')
+        return onRefused(state.context, state.awaiting.need, state.otherwise, answer.failure);
       break;
     case 'answered':
     case 'failed':
@@ -269,7 +275,8 @@ function onResponse(context: Context, answer: RegistryResponse): HandshakeState 
   const here = arrived(context, head);
   if (status === 401) return onUnauthorized(here, answer);
   if (status === 403 || status === 400) return onForbidden(here, answer);
-  const open = here.held === null && !here.crossed && status >= 200 && status < 300 && !callerAuthorized(here);
+  const open =
+    here.held === null && !here.crossed && status >= 200 && status < 300 && !callerAuthorized(here);
   return deliver(here, head, null, open ? [{ type: 'open', url: here.url }] : []);
 }
 
@@ -280,18 +287,26 @@ function onUnauthorized(context: Context, answer: RegistryResponse): HandshakeSt
     return deliver(context, head, denied(context, answer, 'caller-authorization', []), []);
   }
   // A platform that follows redirects cannot be asked to send a grant to where it ended up.
-  if (context.crossed && (policy.redirects.crossOrigin !== 'anonymous' || policy.redirects.mode === 'platform')) {
+  if (
+    context.crossed &&
+    (policy.redirects.crossOrigin !== 'anonymous' || policy.redirects.mode === 'platform')
+  ) {
     return deliver(context, head, denied(context, answer, 'redirect-target', []), []);
   }
   const choice = choose(context, head, 'request');
   const next = choice.need;
   const lessons: readonly Lesson[] =
     held === null ? choice.lessons : [...choice.lessons, { type: 'refused', grant: held.grant }];
-  if (request.body === 'once') return deliver(context, head, { kind: 'body-spent', url: context.url }, lessons);
-  if (next === null && choice.failure.kind !== 'challenge-unusable') return fail(context, choice.failure, lessons);
+  if (request.body === 'once')
+    return deliver(context, head, { kind: 'body-spent', url: context.url }, lessons);
+  if (next === null && choice.failure.kind !== 'challenge-unusable')
+    return fail(context, choice.failure, lessons);
 
   if (held === null) {
     if (next === null) return deliver(context, head, choice.failure, lessons);
+    // The hint was right, so that asking again would only double the load of a token server in trouble.
+    if (context.vain !== null && sameNeed(context.vain.need, next))
+      return fail(context, context.vain.failure, lessons);
     if (exhausted(context)) return deliver(context, head, grantsFailure(context), lessons);
     return obtain(choice.context, next, null, null, lessons);
   }
@@ -324,7 +339,8 @@ function onForbidden(context: Context, answer: RegistryResponse): HandshakeState
   if (held === null || context.crossed) {
     return deliver(context, head, forbidden ? denied(context, answer, 'forbidden', []) : null, []);
   }
-  const choice = headerValue(head.headers, 'www-authenticate') === null ? null : choose(context, head, 'request');
+  const choice =
+    headerValue(head.headers, 'www-authenticate') === null ? null : choose(context, head, 'request');
   const demand = choice?.demand ?? [];
   const aged = choice === null && isNearExpiry(held.grant, at);
   const suspect = aged || (forbidden && held.reuse === 'superset');
@@ -345,19 +361,25 @@ function onForbidden(context: Context, answer: RegistryResponse): HandshakeState
   return deliver(context, head, forbidden ? denied(context, answer, reason, demand) : null, lessons);
 }
 
-function onGranted(context: Context, need: Need, answer: HandshakeAnswer & { type: 'granted' }): HandshakeState {
+function onGranted(
+  context: Context,
+  need: Need,
+  answer: HandshakeAnswer & { type: 'granted' },
+): HandshakeState {
   const { grant, reuse } = answer;
   if (grant.registry !== need.registry || (need.anonymous && grant.principal !== anonymous)) {
-    throw new TypeError(`[@reg/core] a grant for ${grant.registry} does not answer a need of ${need.registry}`);
+    throw new TypeError(
+      `[@reg/core] a grant for ${grant.registry} does not answer a need of ${need.registry}`,
+    );
   }
   return send({ ...context, held: { grant, need, reuse } }, []);
 }
 
-function onRefused(context: Context, otherwise: Need | null, failure: Failure): HandshakeState {
+function onRefused(context: Context, need: Need, otherwise: Need | null, failure: Failure): HandshakeState {
   if (otherwise !== null && !exhausted(context) && failure.kind !== 'rate-limited') {
     return obtain(context, otherwise, null, null, []);
   }
-  if (context.hint !== null && !endsHint(failure)) return bare(context, []);
+  if (context.hint !== null && !endsHint(failure)) return bare({ ...context, vain: { need, failure } }, []);
   return fail(context, failure, []);
 }
 
@@ -377,13 +399,18 @@ function onRedirect(context: Context, head: Head): HandshakeState {
   }
   const moved: Context = { ...context, url: judged.url.href, hops: hops + 1 };
   if (judged.sameOrigin) return send(moved, []);
-  return send({ ...moved, crossed: true, held: null, hint: null, elsewhere: null }, []);
+  return send({ ...moved, crossed: true, held: null, hint: null, elsewhere: null, vain: null }, []);
 }
 
 // Ways to try again. Each is taken at most once, or changes what is asked for.
 
 /** Rule 5: the same need, under the challenge the refused grant was obtained under, then under the new one. */
-function replace(context: Context, held: Held, next: Need | null, lessons: readonly Lesson[]): HandshakeState {
+function replace(
+  context: Context,
+  held: Held,
+  next: Need | null,
+  lessons: readonly Lesson[],
+): HandshakeState {
   const otherwise = next !== null && !sameChallenge(held.need, next) ? next : null;
   return obtain({ ...context, replaced: true }, held.need, held.grant, otherwise, lessons);
 }
@@ -432,7 +459,10 @@ type Chosen = Choice &
 /** The best challenge of a 401 or 403 that policy lets us answer, as a need; or why there is none. */
 function choose(before: Context, head: Head, asked: 'ping' | 'request'): Chosen {
   const { policy, url } = before;
-  const { challenges, problems } = parseChallenges(headerValues(head.headers, 'www-authenticate'), policy.limits);
+  const { challenges, problems } = parseChallenges(
+    headerValues(head.headers, 'www-authenticate'),
+    policy.limits,
+  );
   const bearers = challenges.filter((c) => c.scheme === 'bearer' && c.params['realm'] !== undefined);
   const elsewhere = before.elsewhere ?? realmElsewhere(bearers, before);
   const context: Context = { ...before, elsewhere };
@@ -475,9 +505,7 @@ function choose(before: Context, head: Head, asked: 'ping' | 'request'): Chosen 
     }
     return {
       context,
-      lessons: [
-        { type: 'challenged', url, hint: { scheme, realm: null, service: null, elsewhere } },
-      ],
+      lessons: [{ type: 'challenged', url, hint: { scheme, realm: null, service: null, elsewhere } }],
       demand: [],
       insufficient: false,
       need: needFor(context, scheme, null, null, []),
@@ -553,6 +581,10 @@ function sameChallenge(a: Need, b: Need): boolean {
   return a.scheme === b.scheme && a.realm === b.realm && a.service === b.service;
 }
 
+function sameNeed(a: Need, b: Need): boolean {
+  return sameChallenge(a, b) && canonicalScopes(a.scopes) === canonicalScopes(b.scopes);
+}
+
 // Facts about a request, an answer, a context.
 
 /** The caller brought its own `Authorization`: it is carried, within its origin, and nothing is answered for it. */
@@ -624,7 +656,12 @@ function grantsFailure({ url, policy }: Context): Failure {
 /** A final 401 to what was held. */
 function refusedFailure(context: Context, held: Held, choice: Choice, answer: RegistryResponse): Failure {
   if (held.grant.from === 'exchange') {
-    return denied(context, answer, choice.insufficient ? 'insufficient-scope' : 'token-refused', choice.demand);
+    return denied(
+      context,
+      answer,
+      choice.insufficient ? 'insufficient-scope' : 'token-refused',
+      choice.demand,
+    );
   }
   return {
     kind: 'credential-rejected',

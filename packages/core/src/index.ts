@@ -1,5 +1,5 @@
-export { parseChallenges } from './challenge.ts';
 export type { Challenge, ChallengeProblem, ParsedChallenges } from './challenge.ts';
+export { parseChallenges } from './challenge.ts';
 export type { Credential, CredentialFault } from './credential.ts';
 export type {
   Answer,
@@ -14,24 +14,24 @@ export type {
   TokenSend,
 } from './effect.ts';
 export { blame, describe, failureOf, isRegistryAuthError, RegistryAuthError } from './error.ts';
-export { beginExchange, stepExchange } from './exchange.ts';
 export type { ExchangeState, Requester } from './exchange.ts';
+export { beginExchange, stepExchange } from './exchange.ts';
 export type { Failure, FailureKind, NetworkPhase } from './failure.ts';
-export { readTokenResponse } from './grant.ts';
 export type { Authorization, Grant, Need, Principal, TokenFault, TokenResponse } from './grant.ts';
-export { start, step } from './handshake.ts';
+export { readTokenResponse } from './grant.ts';
 export type { HandshakeState, Hint, Lesson } from './handshake.ts';
+export { start, step } from './handshake.ts';
 export type { Head, HeaderList, Problem, RegistryRequest } from './message.ts';
 export { builtInPairs } from './pairs.ts';
-export { completePolicy, defaultPolicy } from './policy.ts';
 export type { PartialPolicy, Policy, RealmPair, Scheme } from './policy.ts';
-export { judgeRealm } from './realm.ts';
+export { completePolicy, defaultPolicy } from './policy.ts';
 export type { ContactReason, RealmVerdict, ReleaseReason, Verdict } from './realm.ts';
-export { judgeRedirect } from './redirect.ts';
+export { judgeRealm } from './realm.ts';
 export type { RedirectReason, RedirectVerdict } from './redirect.ts';
-export { endpoint, formatReference, nextPage, parseReference } from './reference.ts';
+export { judgeRedirect } from './redirect.ts';
 export type { Reference } from './reference.ts';
-export { coversScopes, formatScopes, parseScopes, scopesForRequest, unionScopes } from './scope.ts';
+export { endpoint, formatReference, nextPage, parseReference } from './reference.ts';
 export type { Scope } from './scope.ts';
+export { coversScopes, formatScopes, parseScopes, scopesForRequest, unionScopes } from './scope.ts';
 export { Secret } from './secret.ts';
 export { toVisible } from './visible.ts';

@@ -40,5 +40,7 @@ function bounded(value: unknown): string {
 }
 
 function member(body: unknown, name: string): unknown {
-  return typeof body === 'object' && body !== null ? Object.getOwnPropertyDescriptor(body, name)?.value : undefined;
+  return typeof body === 'object' && body !== null
+    ? Object.getOwnPropertyDescriptor(body, name)?.value
+    : undefined;
 }

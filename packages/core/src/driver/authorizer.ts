@@ -8,7 +8,7 @@
 import type { HandshakeAnswer, NoResponse, RegistryResponse, RegistrySend } from '../effect.ts';
 import { RegistryAuthError } from '../error.ts';
 import type { Failure } from '../failure.ts';
-import { start, step, type HandshakeState, type Hint, type Lesson } from '../handshake.ts';
+import { type HandshakeState, type Hint, type Lesson, start, step } from '../handshake.ts';
 import type { Head, RegistryRequest } from '../message.ts';
 import { completePolicy, type PartialPolicy, type Policy } from '../policy.ts';
 import { readProblems } from '../problem.ts';
@@ -24,7 +24,7 @@ import { anonymousKeychain } from './keychain.ts';
 import { ChallengeMemory } from './memory.ts';
 import type { AbortSignalLike, Keychain, Now, Outgoing, Reply, Send, Sleep, TokenStore } from './port.ts';
 import { Recorder } from './recorder.ts';
-import { Seam, type Operation } from './seam.ts';
+import { type Operation, Seam } from './seam.ts';
 import { bodyFor, headerFor, headersFor } from './wire.ts';
 
 export interface AuthorizerOptions<R, Q extends RegistryRequest = RegistryRequest> {
@@ -148,26 +148,29 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
     const plain = plainRequest(request);
     const { hint, lead } = this.#recall(plain) ?? (await this.#learn(plain, signal));
     let end = lead;
-    let reply: Reply<R> | null = null;
+    /** The last response, which is the caller's if nothing supersedes it. */
+    const last: { reply: Reply<R> | null } = { reply: null };
     const operation = this.#operation(plain, hint, signal);
     try {
       throwIfAborted(signal);
-      const state = await drive(start(plain, this.#policy, hint), this.#stepped(operation), (waiting) => {
+      const stepped = this.#stepped(operation, () => {
+        end?.('head');
+        end = null;
+      });
+      const state = await drive(start(plain, this.#policy, hint), stepped, (waiting) => {
         const { awaiting } = waiting;
         if (awaiting.type === 'obtain') return this.#seam.obtain(awaiting, operation);
-        reply?.discard();
-        reply = null;
+        void last.reply?.discard();
+        last.reply = null;
         const caller = waiting.phase === 'probing' ? null : request;
-        return this.#exchangeHeads(awaiting, caller, operation, (came) => {
-          reply = came;
-          end?.('head');
-          end = null;
+        return this.#exchangeHeads(awaiting, caller, operation, (reply) => {
+          last.reply = reply;
         });
       });
       if (state.phase === 'failed') throw this.#error(state.failure, operation);
-      if (reply === null) throw new TypeError('[@reg/core] an answer was delivered that no request had');
-      const delivered: Reply<R> = reply;
-      reply = null;
+      const delivered = last.reply;
+      if (delivered === null) throw new TypeError('[@reg/core] an answer was delivered that no request had');
+      last.reply = null;
       const { recorder } = operation;
       return {
         head: delivered.head,
@@ -182,7 +185,7 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
     } finally {
       // A leader without a head hands over if it was aborted, and lets all go if the network failed it.
       end?.(signal?.aborted ? 'aborted' : 'head');
-      (reply as Reply<R> | null)?.discard();
+      void last.reply?.discard();
     }
   }
 
@@ -194,10 +197,10 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
   }: Parameters<Authorizer<R, Q>['authorize']>[0]): Promise<Authorized> {
     // `once` keeps the machine from sending the request itself before the challenge is known: it probes, obtains, and is
     // then stopped at the moment it would send.
-    const request: RegistryRequest = { method, url: new URL(url).href, headers: [], body: 'once' };
+    const request: RegistryRequest = { method, url: new URL(String(url)).href, headers: [], body: 'once' };
     const { hint, lead } = this.#recall(request) ?? (await this.#learn(request, signal));
     const operation = this.#operation(request, hint, signal);
-    const stepped = this.#stepped(operation);
+    const stepped = this.#stepped(operation, () => lead?.('head'));
     const wanted = scopes === undefined ? null : parseScopes(scopes);
     try {
       throwIfAborted(signal);
@@ -209,7 +212,6 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
             ? await this.#seam.obtain(withScopes(awaiting, wanted), operation)
             : await this.#exchangeHeads(awaiting, null, operation, (reply) => void reply.discard());
         state = stepped(state, answer);
-        if (awaiting.type === 'send') lead?.('head');
       }
       if (state.phase === 'failed') throw this.#error(state.failure, operation);
       const grant = state.context.held?.grant ?? null;
@@ -270,8 +272,11 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
     return { signal, recorder, cause: undefined };
   }
 
-  /** The machine's step, recorded, and what it taught kept. */
-  #stepped(operation: Operation): (state: HandshakeState, answer: HandshakeAnswer) => HandshakeState {
+  /** The machine's step, recorded, and what it taught kept before `told` lets others use it. */
+  #stepped(
+    operation: Operation,
+    told: () => void,
+  ): (state: HandshakeState, answer: HandshakeAnswer) => HandshakeState {
     return (before, answer) => {
       const after = step(before, answer);
       operation.recorder.handshake(before, answer, after);
@@ -280,6 +285,7 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
       for (const lesson of after.lessons) {
         if (lesson.type !== 'refused' || lesson.grant !== replacing) this.#keep(lesson, answer.at);
       }
+      told();
       return after;
     };
   }

@@ -5,11 +5,18 @@
  * service and principal, when it covers what is needed; the least recently used goes first.
  */
 
-import type { Credential } from '../credential.ts';
+import { type Credential, credentialKey } from '../credential.ts';
 import type { Failure } from '../failure.ts';
-import { anonymous, grantCovers, grantKey, isAlive, type Grant, type Need, type Principal } from '../grant.ts';
+import {
+  anonymous,
+  type Grant,
+  grantCovers,
+  grantKey,
+  isAlive,
+  type Need,
+  type Principal,
+} from '../grant.ts';
 import { defaultPolicy } from '../policy.ts';
-import { repositoriesOf } from '../scope.ts';
 import { Flights } from './flights.ts';
 import { bounded } from './memory.ts';
 import type { Recorder } from './recorder.ts';
@@ -57,7 +64,7 @@ export class TokenCache {
   /** The number that stands for a credential: the same kind, user and secret give the same number. */
   principal(credential: Credential | null): Principal {
     if (credential === null) return anonymous;
-    const key = identityOf(credential);
+    const key = credentialKey(credential);
     const known = this.#principals.get(key);
     if (known !== undefined) return known;
     this.#lastPrincipal += 1;
@@ -67,7 +74,7 @@ export class TokenCache {
 
   /** Lets a credential that replaced another keep its number, so that grants survive the rotation. */
   rename(credential: Credential, principal: Principal): void {
-    bounded(this.#principals, identityOf(credential), principal, this.#limit);
+    bounded(this.#principals, credentialKey(credential), principal, this.#limit);
   }
 
   /** A live grant for `need`, `superset` when it was obtained for more; or `null`. */
@@ -141,20 +148,12 @@ export class TokenCache {
   }
 }
 
-function identityOf(credential: Credential): string {
-  switch (credential.type) {
-    case 'password':
-      return JSON.stringify(['password', credential.username, credential.password]);
-    case 'identity':
-      return JSON.stringify(['identity', credential.token]);
-    case 'registry':
-      return JSON.stringify(['registry', credential.token]);
-  }
-}
-
 /** Supersets are looked for within one repository only: some registries refuse a token of two (Q44). */
 function groupOf(need: Need, principal: Principal): string | null {
-  const repositories = repositoriesOf(need.scopes);
-  if (repositories.length !== 1) return null;
-  return JSON.stringify([need.registry, need.scheme, need.realm, need.service, principal, repositories[0]]);
+  const repositories = new Set<string>();
+  for (const scope of need.scopes) {
+    if ('type' in scope && scope.type === 'repository') repositories.add(scope.name);
+  }
+  if (repositories.size !== 1) return null;
+  return JSON.stringify([need.registry, need.scheme, need.realm, need.service, principal, ...repositories]);
 }

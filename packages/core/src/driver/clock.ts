@@ -57,7 +57,7 @@ export function startDeadline(ms: number, now: Now, sleep: Sleep, signal?: Abort
   const abort = (): void => controller.abort();
   if (signal?.aborted) abort();
   signal?.addEventListener('abort', abort);
-  sleep(ms, controller.signal).then(() => {
+  void sleep(ms, controller.signal).then(() => {
     if (over || controller.signal.aborted) return;
     expired = true;
     abort();

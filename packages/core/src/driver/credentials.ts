@@ -5,7 +5,7 @@
  * keychain says (Q74); a refused credential is forgotten, and the keychain is told which one it was.
  */
 
-import type { Credential } from '../credential.ts';
+import { type Credential, credentialKey } from '../credential.ts';
 import { unlessAborted } from './clock.ts';
 import { Flights } from './flights.ts';
 import { bounded } from './memory.ts';
@@ -72,13 +72,14 @@ export class CredentialMemory {
 
   /** Forgets what `credential` was found under. */
   drop(credential: Credential): void {
-    for (const [key, entry] of this.#entries) if (entry.found?.credential === credential) this.#entries.delete(key);
+    for (const [key, entry] of this.#entries) if (holds(entry, credential)) this.#entries.delete(key);
   }
 
   /** Puts the credential that replaced another in its place, and tells the keychain. */
   async replace(origin: string, old: Credential, replacement: Credential): Promise<void> {
     for (const entry of this.#entries.values()) {
-      if (entry.found?.credential === old) entry.found = { ...entry.found, credential: replacement };
+      if (entry.found !== null && holds(entry, old))
+        entry.found = { ...entry.found, credential: replacement };
     }
     await this.#keychain.replaced?.(origin, old, replacement);
   }
@@ -95,9 +96,15 @@ export class CredentialMemory {
 
   /** Forgets everything about one registry, or all. */
   forget(origin?: string): void {
-    if (origin === undefined) return this.#entries.clear();
-    for (const key of this.#entries.keys()) if (key.startsWith(`${origin} `)) this.#entries.delete(key);
+    for (const key of this.#entries.keys()) {
+      if (origin === undefined || key.startsWith(`${origin} `)) this.#entries.delete(key);
+    }
   }
+}
+
+/** By value: a keychain may give equal credentials for several repositories. */
+function holds({ found }: Entry, credential: Credential): boolean {
+  return found?.credential != null && credentialKey(found.credential) === credentialKey(credential);
 }
 
 function keyOf(origin: string, repository: string | null): string {

@@ -6,7 +6,7 @@
 
 import type { Credential } from '../credential.ts';
 import type { ExchangeAnswer, NoResponse, TokenSend } from '../effect.ts';
-import { beginExchange, stepExchange, type ExchangeState, type Requester } from '../exchange.ts';
+import { beginExchange, type ExchangeState, type Requester, stepExchange } from '../exchange.ts';
 import type { NetworkPhase } from '../failure.ts';
 import type { Need } from '../grant.ts';
 import type { RegistryRequest } from '../message.ts';
@@ -85,7 +85,10 @@ export class Exchanger<R, Q extends RegistryRequest> {
     return { state, cause, tell };
   }
 
-  async #sendOnce(effect: TokenSend, signal: AbortSignalLike): Promise<{ answer: ExchangeAnswer; cause: unknown }> {
+  async #sendOnce(
+    effect: TokenSend,
+    signal: AbortSignalLike,
+  ): Promise<{ answer: ExchangeAnswer; cause: unknown }> {
     const sentAt = this.#now();
     let reply: Reply<R> | null = null;
     try {
@@ -94,7 +97,10 @@ export class Exchanger<R, Q extends RegistryRequest> {
       const at = this.#now();
       const { head } = reply;
       const wait = retryAfterMs(head, this.#now);
-      return { answer: { type: 'token-response', at, sentAt, head, text, retryAfterMs: wait }, cause: undefined };
+      return {
+        answer: { type: 'token-response', at, sentAt, head, text, retryAfterMs: wait },
+        cause: undefined,
+      };
     } catch (error) {
       if (signal.aborted) throw new Aborted('aborted');
       return { answer: noResponse(error, this.#now(), reply === null ? 'unknown' : 'body'), cause: error };
@@ -106,7 +112,16 @@ function outgoing<Q extends RegistryRequest>(effect: TokenSend): Outgoing<Q> {
   const { method, url } = effect;
   const form = bodyFor(effect);
   const body = form === null ? 'none' : 'form';
-  return { to: 'authority', method, url, headers: headersFor(effect), body, form, request: null, redirect: 'manual' };
+  return {
+    to: 'authority',
+    method,
+    url,
+    headers: headersFor(effect),
+    body,
+    form,
+    request: null,
+    redirect: 'manual',
+  };
 }
 
 const phases: readonly NetworkPhase[] = ['lookup', 'connect', 'tls', 'send', 'head', 'body'];
@@ -116,6 +131,11 @@ export function noResponse(error: unknown, at: number, otherwise: NetworkPhase):
   const fault: SendFault = typeof error === 'object' && error !== null ? error : {};
   const phase = phases.find((p) => p === fault.phase) ?? otherwise;
   const code = typeof fault.code === 'string' ? fault.code : 'UNKNOWN';
-  return { type: 'no-response', at, phase, code, message: error instanceof Error ? error.message : String(error) };
+  return {
+    type: 'no-response',
+    at,
+    phase,
+    code,
+    message: error instanceof Error ? error.message : String(error),
+  };
 }
-

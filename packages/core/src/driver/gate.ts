@@ -62,7 +62,8 @@ export class Gate {
     stop();
     if (waited === 'head') return 'go';
     // Too slow: it keeps its own request, and no longer leads.
-    if (waited === undefined && !signal?.aborted && this.#leaders.get(origin) === leader) this.#leaders.delete(origin);
+    if (waited === undefined && !signal?.aborted && this.#leaders.get(origin) === leader)
+      this.#leaders.delete(origin);
     return 'again';
   }
 }

@@ -1,8 +1,8 @@
-export { createAuthorizer } from './authorizer.ts';
+export { markFailure } from '../error.ts';
 export type { Authorized, Authorizer, AuthorizerOptions, Delivered } from './authorizer.ts';
+export { createAuthorizer } from './authorizer.ts';
 export { TokenCache } from './cache.ts';
 export { drive, isWaiting } from './drive.ts';
-export { markFailure } from '../error.ts';
 export { anonymousKeychain, chainKeychains, staticKeychain } from './keychain.ts';
 export type {
   AbortSignalLike,

@@ -4,7 +4,7 @@
  * Rules of this file: an origin matches exactly, by host and port, and never by a part of its name (CVE-2026-59891).
  */
 
-import type { Credential } from '../credential.ts';
+import { type Credential, credentialKey } from '../credential.ts';
 import type { Found, Keychain } from './port.ts';
 
 /** Knows nobody, for every registry. */
@@ -31,7 +31,8 @@ export function staticKeychain(entries: Readonly<Record<string, Credential | nul
     },
     replaced(origin, old, replacement) {
       const { host } = new URL(origin);
-      if (byHost.get(host) === old) byHost.set(host, replacement);
+      const held = byHost.get(host);
+      if (held != null && credentialKey(held) === credentialKey(old)) byHost.set(host, replacement);
     },
   };
 }

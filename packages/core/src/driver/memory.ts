@@ -44,13 +44,16 @@ export class ChallengeMemory {
   learn(lesson: Lesson, at: number): void {
     switch (lesson.type) {
       case 'challenged':
-        return this.#keep(lesson.url, lesson.hint, at);
+        this.#keep(lesson.url, lesson.hint, at);
+        return;
       case 'open':
         // A public repository says nothing about the others: a challenge once seen stays (Q55).
-        if (this.recall(lesson.url, at) === null) this.#keep(lesson.url, { scheme: 'none', elsewhere: null }, at);
+        if (this.recall(lesson.url, at) === null)
+          this.#keep(lesson.url, { scheme: 'none', elsewhere: null }, at);
         return;
       case 'misled':
-        return this.#drop(lesson.url);
+        this.#drop(lesson.url);
+        return;
       case 'refused':
         return;
     }
@@ -83,7 +86,9 @@ export class ChallengeMemory {
 
 /** Two token servers, not two schemes: a registry may turn from open to Bearer for good. */
 function differs(before: Hint, after: Hint): boolean {
-  return isBearer(before) && isBearer(after) && (before.realm !== after.realm || before.service !== after.service);
+  return (
+    isBearer(before) && isBearer(after) && (before.realm !== after.realm || before.service !== after.service)
+  );
 }
 
 function isBearer(hint: Hint): hint is Challenged {

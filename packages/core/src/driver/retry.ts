@@ -7,7 +7,7 @@
  */
 
 import type { ExchangeAnswer, TokenSend } from '../effect.ts';
-import { headerValue, type Head } from '../message.ts';
+import { type Head, headerValue } from '../message.ts';
 import type { Retry } from '../policy.ts';
 import { bounded } from './memory.ts';
 import type { Now } from './port.ts';
@@ -35,7 +35,13 @@ export class RetryBudget {
    * @param leftMs what is left of the deadline
    * @param random in [0, 1)
    */
-  delay(effect: TokenSend, answer: ExchangeAnswer, attempt: number, leftMs: number, random: number): number | null {
+  delay(
+    effect: TokenSend,
+    answer: ExchangeAnswer,
+    attempt: number,
+    leftMs: number,
+    random: number,
+  ): number | null {
     const { origin } = new URL(effect.url);
     const left = this.#buckets.get(origin) ?? this.#retry.budget;
     if (answer.type === 'token-response' && answer.head.status < 400) {
@@ -57,7 +63,12 @@ export class RetryBudget {
 
 function mayHelp(effect: TokenSend, answer: ExchangeAnswer): boolean {
   if (answer.type === 'no-response') {
-    return answer.phase === 'lookup' || answer.phase === 'connect' || answer.phase === 'tls' || isRepeatable(effect);
+    return (
+      answer.phase === 'lookup' ||
+      answer.phase === 'connect' ||
+      answer.phase === 'tls' ||
+      isRepeatable(effect)
+    );
   }
   const { status } = answer.head;
   const transient =
@@ -83,8 +94,14 @@ export function retryAfterMs(head: Head, now: Now): number | null {
   if (value === null || value.trim() === '') return null;
   const seconds = Number(value);
   if (Number.isFinite(seconds)) return seconds >= 0 ? seconds * 1000 : null;
-  const until = Date.parse(value);
-  if (Number.isNaN(until)) return null;
-  const sent = Date.parse(headerValue(head.headers, 'date') ?? '');
-  return Math.max(0, until - (Number.isNaN(sent) ? now() : sent));
+  const until = httpDate(value);
+  if (until === null) return null;
+  return Math.max(0, until - (httpDate(headerValue(head.headers, 'date') ?? '') ?? now()));
+}
+
+/** Epoch milliseconds of an HTTP date (RFC 9110 §5.6.7), or `null`. */
+function httpDate(text: string): number | null {
+  // biome-ignore lint/style/noRestrictedGlobals: reading a date that was sent asks no clock
+  const ms = Date.parse(text);
+  return Number.isNaN(ms) ? null : ms;
 }

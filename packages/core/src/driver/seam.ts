@@ -6,16 +6,16 @@
  * exchange at a time.
  */
 
-import { credentialFault, type Credential } from '../credential.ts';
+import { type Credential, credentialFault } from '../credential.ts';
 import type { Granted, Obtain, Refused } from '../effect.ts';
 import type { Failure } from '../failure.ts';
 import {
+  type Authorization,
   canonicalScopes,
+  type Grant,
   grantKey,
   isAlive,
   isDue,
-  type Authorization,
-  type Grant,
   type Need,
   type Principal,
 } from '../grant.ts';
@@ -122,7 +122,11 @@ export class Seam<R, Q extends RegistryRequest> {
     } catch (error) {
       if (!deadline.expired) throw error;
       const { registry, realm } = need;
-      return { type: 'refused', at: now(), failure: { kind: 'deadline', registry, realm, ms: policy.deadlineMs } };
+      return {
+        type: 'refused',
+        at: now(),
+        failure: { kind: 'deadline', registry, realm, ms: policy.deadlineMs },
+      };
     } finally {
       leave();
       deadline.done();
@@ -236,7 +240,11 @@ export class Seam<R, Q extends RegistryRequest> {
   async #exchange(need: Need, principal: Principal, known: Known, signal: AbortSignalLike): Promise<Outcome> {
     const first = await this.#exchangeAs(need, principal, known.found?.credential ?? null, signal);
     const rejected = known.found?.credential ?? null;
-    if (!('failure' in first.result) || first.result.failure.kind !== 'credential-rejected' || rejected === null) {
+    if (
+      !('failure' in first.result) ||
+      first.result.failure.kind !== 'credential-rejected' ||
+      rejected === null
+    ) {
       return first;
     }
     // A remembered credential may have been changed at its source since.
@@ -266,7 +274,8 @@ export class Seam<R, Q extends RegistryRequest> {
     signal: AbortSignalLike,
   ): Promise<Outcome> {
     const { exchanger, clientId, policy, now } = this.#parts;
-    if (credential?.type === 'registry') throw new TypeError('[@reg/core] a registry token is never exchanged');
+    if (credential?.type === 'registry')
+      throw new TypeError('[@reg/core] a registry token is never exchanged');
     const end = now() + policy.deadlineMs;
     const limits = { signal, left: () => end - now() };
     const run = async (held: Exclude<Credential, { type: 'registry' }> | null): Promise<Outcome> => {
@@ -285,7 +294,12 @@ export class Seam<R, Q extends RegistryRequest> {
   }
 
   /** Keeps the identity token that came in place of the one that was sent. */
-  async #rotate(need: Need, principal: Principal, old: Credential, replacement: Secret | null): Promise<void> {
+  async #rotate(
+    need: Need,
+    principal: Principal,
+    old: Credential,
+    replacement: Secret | null,
+  ): Promise<void> {
     const { cache, credentials } = this.#parts;
     const token = replacement === null ? null : textOf(replacement);
     if (token === null || (old.type === 'identity' && token === old.token)) {
@@ -389,4 +403,3 @@ function storeKey(need: Need, credential: Credential | null): StoreKey {
     credential,
   };
 }
-

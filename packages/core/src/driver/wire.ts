@@ -17,7 +17,8 @@ export function headersFor(effect: RegistrySend | TokenSend): HeaderList {
   if (effect.to === 'authority' && effect.form !== null) {
     headers.push(['content-type', 'application/x-www-form-urlencoded']);
   }
-  if (effect.authorization !== null) headers.push(['authorization', headerFor(effect.authorization, effect.url)]);
+  if (effect.authorization !== null)
+    headers.push(['authorization', headerFor(effect.authorization, effect.url)]);
   return headers;
 }
 

@@ -29,12 +29,16 @@ describe('staticKeychain', () => {
     expect(found).toMatchObject({ credential: null });
   });
 
-  it.each(['https://registry.example', 'registry.example/path', 'user@registry.example', '', 'a b', 'host?x'])(
-    'refuses the key %j',
-    (key) => {
-      expect(() => staticKeychain({ [key]: alice })).toThrow(TypeError);
-    },
-  );
+  it.each([
+    'https://registry.example',
+    'registry.example/path',
+    'user@registry.example',
+    '',
+    'a b',
+    'host?x',
+  ])('refuses the key %j', (key) => {
+    expect(() => staticKeychain({ [key]: alice })).toThrow(TypeError);
+  });
 
   it('keeps a rotated identity token, if it is still the one that was replaced', async () => {
     const keychain = staticKeychain({ 'r.test': identity });
@@ -48,7 +52,10 @@ describe('staticKeychain', () => {
 
 describe('chainKeychains', () => {
   it('takes the first that knows, nobody included', async () => {
-    const chain = chainKeychains(staticKeychain({ 'a.test': null }), staticKeychain({ 'a.test': alice, 'b.test': alice }));
+    const chain = chainKeychains(
+      staticKeychain({ 'a.test': null }),
+      staticKeychain({ 'a.test': alice, 'b.test': alice }),
+    );
     expect((await chain.find('https://a.test'))?.credential).toBeNull();
     expect((await chain.find('https://b.test'))?.credential).toEqual(alice);
     expect(await chain.find('https://c.test')).toBeNull();
@@ -57,7 +64,9 @@ describe('chainKeychains', () => {
 
   it('ends with the one that fails', async () => {
     const broken = { find: () => Promise.reject(new Error('locked')) };
-    await expect(chainKeychains(broken, staticKeychain({ 'a.test': alice })).find('https://a.test')).rejects.toThrow('locked');
+    await expect(
+      chainKeychains(broken, staticKeychain({ 'a.test': alice })).find('https://a.test'),
+    ).rejects.toThrow('locked');
   });
 
   it('tells the owner of a rotation, and nobody else', async () => {

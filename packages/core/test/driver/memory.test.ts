@@ -58,7 +58,8 @@ describe('ChallengeMemory', () => {
     for (const host of ['a', 'b', 'c']) memory.learn(challenged(`https://${host}.test/v2/`, own), 0);
     memory.learn({ type: 'misled', url: 'https://a.test/v2/x/y' }, 0);
     memory.forget('https://b.test');
-    const left = () => ['a', 'b', 'c'].filter((host) => memory.recall(`https://${host}.test/v2/`, 1) !== null);
+    const left = () =>
+      ['a', 'b', 'c'].filter((host) => memory.recall(`https://${host}.test/v2/`, 1) !== null);
     expect(left()).toEqual(['c']);
     memory.forget();
     expect(left()).toEqual([]);

@@ -101,8 +101,22 @@ describe('retryAfterMs (RFC 9110 §10.2.3, requirement 88)', () => {
     ['zero', [['retry-after', '0']], 0],
     ['negative', [['retry-after', '-1']], null],
     ['nonsense', [['retry-after', 'soon']], null],
-    ["a date, by the server's own clock", [['retry-after', 'Mon, 23 Nov 2026 10:00:30 GMT'], ['date', date]], 30_000],
-    ['a date that is past', [['retry-after', 'Mon, 23 Nov 2026 09:00:00 GMT'], ['date', date]], 0],
+    [
+      "a date, by the server's own clock",
+      [
+        ['retry-after', 'Mon, 23 Nov 2026 10:00:30 GMT'],
+        ['date', date],
+      ],
+      30_000,
+    ],
+    [
+      'a date that is past',
+      [
+        ['retry-after', 'Mon, 23 Nov 2026 09:00:00 GMT'],
+        ['date', date],
+      ],
+      0,
+    ],
     ['a date, without a Date', [['retry-after', 'Mon, 23 Nov 2026 10:00:10 GMT']], 10_000],
   ])('%s', (_name, headers, ms) => {
     expect(retryAfterMs({ status: 429, headers }, () => Date.parse(date))).toBe(ms);

@@ -55,8 +55,9 @@ export class World {
   }
 
   count(to?: 'registry' | 'authority', status?: number): number {
-    return this.seen.filter((s) => (to === undefined || s.to === to) && (status === undefined || s.status === status))
-      .length;
+    return this.seen.filter(
+      (s) => (to === undefined || s.to === to) && (status === undefined || s.status === status),
+    ).length;
   }
 
   url(repository: string, tail = 'tags/list'): string {
@@ -70,8 +71,11 @@ export class World {
     this.seen.push(entry);
     await this.#pause(this.#options.latencyMs ?? 0, signal);
     const special =
-      out.to === 'registry' ? this.#options.onRegistry?.(n, out, this) : this.#options.onToken?.(n, out, this);
-    const answer = (await special) ?? (out.to === 'registry' ? this.#asRegistry(out) : this.#asAuthority(out));
+      out.to === 'registry'
+        ? this.#options.onRegistry?.(n, out, this)
+        : this.#options.onToken?.(n, out, this);
+    const answer =
+      (await special) ?? (out.to === 'registry' ? this.#asRegistry(out) : this.#asAuthority(out));
     if (signal.aborted) throw new Error('the connection was closed');
     entry.status = answer.status;
     const body = answer.body ?? '';
@@ -105,7 +109,8 @@ export class World {
     }
     const token = this.tokens.get(authorization.slice('Bearer '.length));
     const enough = scopesOf(out).every((s) => token?.scopes.some((held) => covers(held, s)));
-    if (token !== undefined && this.clock.now() < token.until && enough) return { status: 200, body: '{"tags":[]}' };
+    if (token !== undefined && this.clock.now() < token.until && enough)
+      return { status: 200, body: '{"tags":[]}' };
     const body = '{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}';
     return { status: 401, headers: this.challenge(out), body };
   }
@@ -126,7 +131,9 @@ export class World {
       return { status: 401, body: '{"details":"incorrect username or password"}' };
     }
     const scopes =
-      out.form === null ? new URL(out.url).searchParams.getAll('scope') : (form.get('scope') ?? '').split(' ');
+      out.form === null
+        ? new URL(out.url).searchParams.getAll('scope')
+        : (form.get('scope') ?? '').split(' ');
     const token = `token-${this.tokens.size + 1}`;
     this.tokens.set(token, { scopes, until: this.clock.now() + expiresIn * 1000 });
     return { status: 200, body: JSON.stringify({ token, expires_in: expiresIn, ...refresh }) };
@@ -151,5 +158,8 @@ function scopesOf({ method, url }: Outgoing): string[] {
 function covers(held: string, wanted: string): boolean {
   const [h, w] = [held.split(':'), wanted.split(':')];
   const actions = (h.at(-1) ?? '').split(',');
-  return h.slice(0, -1).join(':') === w.slice(0, -1).join(':') && (w.at(-1) ?? '').split(',').every((a) => actions.includes(a));
+  return (
+    h.slice(0, -1).join(':') === w.slice(0, -1).join(':') &&
+    (w.at(-1) ?? '').split(',').every((a) => actions.includes(a))
+  );
 }
