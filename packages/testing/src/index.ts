@@ -1,4 +1,14 @@
 export type { Repositories, RepositoryDeclaration, UserDeclaration, Users } from './access.ts';
+export type {
+  CasePolicy,
+  CreateFetch,
+  Credential,
+  Fetch,
+  FetchedResponse,
+  FetchInit,
+  FetchOptions,
+} from './conformance/contract.ts';
+export { runConformance } from './conformance/suite.ts';
 export type { CorsOptions } from './cors.ts';
 export type { Moment } from './deliver.ts';
 export type { Fault, FaultEffect, FaultMatch, Faults } from './faults.ts';
