@@ -43,7 +43,7 @@ export interface AuthorizerOptions<R, Q extends RegistryRequest = RegistryReques
   /** `client_id` of OAuth2 token requests. Default `reg`. */
   readonly clientId?: string;
   readonly transcript?: {
-    /** Record up to 4 KiB of each error body. */
+    /** Record up to 4 KiB of each body, where the transport can look at one and leave it whole. */
     readonly bodies?: boolean;
   };
 }
@@ -325,7 +325,7 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
       const reply = await unlessAborted(this.#send(outgoing(effect, request), signal), signal);
       came(reply);
       const text = await this.#beginning(effect, reply);
-      const problems = text === null ? [] : readProblems(text);
+      const problems = text === null || !isClientError(reply.head) ? [] : readProblems(text);
       if (this.#bodies) operation.recorder.body(text);
       return { type: 'response', at: this.#now(), head: reply.head, problems };
     } catch (error) {
@@ -335,10 +335,10 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
     }
   }
 
-  /** What a 4xx says, with its body left whole. */
+  /** What a 4xx says, or any answer where bodies are recorded, with its body left whole. */
   async #beginning({ method }: RegistrySend, reply: Reply<R>): Promise<string | null> {
-    const { status } = reply.head;
-    if (status < 400 || status > 499 || method === 'HEAD' || reply.peek === undefined) return null;
+    const wanted = this.#bodies || isClientError(reply.head);
+    if (!wanted || method === 'HEAD' || reply.peek === undefined) return null;
     return reply.peek(this.#policy.limits.problemBytes).catch(() => null);
   }
 
@@ -387,6 +387,10 @@ function withScopes(
   scopes: readonly Scope[] | null,
 ) {
   return scopes === null ? effect : { ...effect, need: { ...effect.need, scopes, challenged: [] } };
+}
+
+function isClientError({ status }: Head): boolean {
+  return status >= 400 && status <= 499;
 }
 
 function throwIfAborted(signal: AbortSignalLike | undefined): void {
