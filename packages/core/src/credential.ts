@@ -18,6 +18,9 @@ export type Credential =
   | { readonly type: 'identity'; readonly token: string }
   | { readonly type: 'registry'; readonly token: string };
 
+/** What a token server may be shown: a registry token is ready, and no matter for an exchange. */
+export type Exchangeable = Exclude<Credential, { type: 'registry' }>;
+
 /** Why a credential cannot be used for a scheme. */
 export type CredentialFault =
   | 'empty'

@@ -140,9 +140,9 @@ function isDecimal(text: string): boolean {
   return true;
 }
 
-/** Whether the grant may still be sent at `at`. */
-export function isAlive(grant: Grant, at: number): boolean {
-  return grant.expiresAt === null || at < grant.expiresAt;
+/** Milliseconds for which the grant may still be sent; infinite when it has no end. */
+export function timeLeft({ expiresAt }: Grant, at: number): number {
+  return expiresAt === null ? Number.POSITIVE_INFINITY : Math.max(0, expiresAt - at);
 }
 
 /**
@@ -150,14 +150,13 @@ export function isAlive(grant: Grant, at: number): boolean {
  * token of 60 s (the default) is used for 54 s and one of an hour for all but half a minute.
  */
 export function isDue(grant: Grant, at: number): boolean {
-  if (grant.expiresAt === null) return false;
-  const margin = Math.min((grant.expiresAt - grant.obtainedAt) / 10, 30_000);
-  return at >= grant.expiresAt - margin;
+  const life = timeLeft(grant, grant.obtainedAt);
+  return timeLeft(grant, at) <= Math.min(life / 10, 30_000);
 }
 
 /** Whether a refusal at `at` may be blamed on age: clocks differ, and some registries answer an old token with 400 (Q43). */
 export function isNearExpiry(grant: Grant, at: number): boolean {
-  return grant.expiresAt !== null && at >= grant.expiresAt - 10_000;
+  return timeLeft(grant, at) <= 10_000;
 }
 
 /** Whether `grant` was given for all of `scopes`: by the server's word if it gave one, else by what was asked. */

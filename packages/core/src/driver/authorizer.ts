@@ -148,8 +148,7 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
     const plain = plainRequest(request);
     const { hint, lead } = this.#recall(plain) ?? (await this.#learn(plain, signal));
     let end = lead;
-    /** The last response, which is the caller's if nothing supersedes it. */
-    const last: { reply: Reply<R> | null } = { reply: null };
+    let last: Last<R> = nothing;
     const operation = this.#operation(plain, hint, signal);
     try {
       throwIfAborted(signal);
@@ -160,17 +159,15 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
       const state = await drive(start(plain, this.#policy, hint), stepped, (waiting) => {
         const { awaiting } = waiting;
         if (awaiting.type === 'obtain') return this.#seam.obtain(awaiting, operation);
-        void last.reply?.discard();
-        last.reply = null;
+        last.drop();
         const caller = waiting.phase === 'probing' ? null : request;
         return this.#exchangeHeads(awaiting, caller, operation, (reply) => {
-          last.reply = reply;
+          last = { take: () => reply, drop: () => void reply.discard() };
         });
       });
       if (state.phase === 'failed') throw this.#error(state.failure, operation);
-      const delivered = last.reply;
-      if (delivered === null) throw new TypeError('[@reg/core] an answer was delivered that no request had');
-      last.reply = null;
+      const delivered = last.take();
+      last = nothing;
       const { recorder } = operation;
       return {
         head: delivered.head,
@@ -185,7 +182,7 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
     } finally {
       // A leader without a head hands over if it was aborted, and lets all go if the network failed it.
       end?.(signal?.aborted ? 'aborted' : 'head');
-      void last.reply?.discard();
+      last.drop();
     }
   }
 
@@ -347,6 +344,19 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
     return new RegistryAuthError(failure, { transcript: () => recorder.transcript(), cause });
   }
 }
+
+/** The last response: the caller's, unless another request supersedes it. */
+interface Last<R> {
+  take(): Reply<R>;
+  drop(): void;
+}
+
+const nothing: Last<never> = {
+  take() {
+    throw new TypeError('[@reg/core] an answer was delivered that no request had');
+  },
+  drop() {},
+};
 
 interface Start {
   readonly hint: Hint | null;

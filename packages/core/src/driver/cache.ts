@@ -12,9 +12,9 @@ import {
   type Grant,
   grantCovers,
   grantKey,
-  isAlive,
   type Need,
   type Principal,
+  timeLeft,
 } from '../grant.ts';
 import { defaultPolicy } from '../policy.ts';
 import { Flights } from './flights.ts';
@@ -82,7 +82,7 @@ export class TokenCache {
     const key = grantKey(need, principal);
     const exact = this.#entries.get(key);
     if (exact !== undefined) {
-      if (isAlive(exact.grant, at)) {
+      if (timeLeft(exact.grant, at) > 0) {
         this.#entries.delete(key);
         this.#entries.set(key, exact);
         return { grant: exact.grant, reuse: 'cached' };
@@ -92,7 +92,7 @@ export class TokenCache {
     const group = groupOf(need, principal);
     if (group === null || need.scopes.length === 0) return null;
     for (const entry of this.#groups.get(group) ?? []) {
-      if (!isAlive(entry.grant, at)) this.#remove(entry);
+      if (timeLeft(entry.grant, at) === 0) this.#remove(entry);
       else if (grantCovers(entry.grant, need.scopes)) return { grant: entry.grant, reuse: 'superset' };
     }
     return null;
@@ -135,7 +135,7 @@ export class TokenCache {
   claimRefresh(grant: Grant, need: Need, principal: Principal, at: number): boolean {
     const entry = this.#entries.get(grantKey(need, principal));
     if (entry === undefined || entry.grant !== grant || at < entry.refreshAfter) return false;
-    entry.refreshAfter = at + Math.max(0, (grant.expiresAt ?? at) - at) / 4;
+    entry.refreshAfter = at + timeLeft(grant, at) / 4;
     return true;
   }
 

@@ -4,7 +4,7 @@
  * Rules of this file: every token request of the driver goes through `exchange`; what the machine decides is not decided here.
  */
 
-import type { Credential } from '../credential.ts';
+import type { Exchangeable } from '../credential.ts';
 import type { ExchangeAnswer, NoResponse, TokenSend } from '../effect.ts';
 import { beginExchange, type ExchangeState, type Requester, stepExchange } from '../exchange.ts';
 import type { NetworkPhase } from '../failure.ts';
@@ -50,7 +50,7 @@ export class Exchanger<R, Q extends RegistryRequest> {
   /** Exchanges `need` for a grant. Rejects with `Aborted` when `limits.signal` aborts. */
   async exchange(
     need: Need,
-    credential: Exclude<Credential, { type: 'registry' }> | null,
+    credential: Exchangeable | null,
     requester: Requester,
     limits: Limits,
   ): Promise<Exchanged> {

@@ -97,7 +97,7 @@ export type StoreKey =
   | {
       readonly kind: 'grant';
       readonly registry: string;
-      readonly realm: string;
+      readonly realm: string | null;
       readonly service: string | null;
       readonly scopes: string;
       readonly credential: Credential | null;

@@ -6,7 +6,7 @@
  * exchange at a time.
  */
 
-import { type Credential, credentialFault } from '../credential.ts';
+import { type Credential, credentialFault, type Exchangeable } from '../credential.ts';
 import type { Granted, Obtain, Refused } from '../effect.ts';
 import type { Failure } from '../failure.ts';
 import {
@@ -14,10 +14,10 @@ import {
   canonicalScopes,
   type Grant,
   grantKey,
-  isAlive,
   isDue,
   type Need,
   type Principal,
+  timeLeft,
 } from '../grant.ts';
 import type { RegistryRequest } from '../message.ts';
 import type { Policy } from '../policy.ts';
@@ -50,6 +50,15 @@ export interface SeamParts<R, Q extends RegistryRequest> {
   readonly sleep: Sleep;
 }
 
+/** Who is behind a need. */
+interface Holder {
+  readonly principal: Principal;
+  /** What an exchange may use. */
+  readonly held: Exchangeable | null;
+  /** The answer, when none is needed. */
+  readonly direct: Granted | Refused | null;
+}
+
 const nobody: Known = { found: null, remembered: false };
 
 export class Seam<R, Q extends RegistryRequest> {
@@ -69,23 +78,27 @@ export class Seam<R, Q extends RegistryRequest> {
 
   #fromMemory({ need, replacing }: Obtain, operation: Operation): Granted | Refused | null {
     if (replacing !== null) return null;
-    const { cache, credentials, now } = this.#parts;
+    const { credentials, now } = this.#parts;
     const known = need.anonymous ? nobody : credentials.recall(need.registry, need.repository);
     if (known === null) return null;
     const at = now();
-    const credential = known.found?.credential ?? null;
-    const principal = cache.principal(credential);
-    const direct = this.#direct(need, credential, principal, known.remembered, at);
-    const answer = direct ?? this.#fromCache(need, principal, at, known);
+    const { direct, held, principal } = this.#holder(need, known, at);
+    const answer = direct ?? this.#fromCache(need, principal, at, held, known);
     if (answer !== null) operation.recorder.credential(at, need.registry, known.found);
     return answer;
   }
 
-  #fromCache(need: Need, principal: Principal, at: number, known: Known): Granted | null {
-    const held = this.#parts.cache.find(need, principal, at);
-    if (held === null) return null;
-    if (isDue(held.grant, at)) this.#refresh(need, principal, held.grant, known, at);
-    return { type: 'granted', at, grant: held.grant, reuse: held.reuse };
+  #fromCache(
+    need: Need,
+    principal: Principal,
+    at: number,
+    held: Holder['held'],
+    known: Known,
+  ): Granted | null {
+    const found = this.#parts.cache.find(need, principal, at);
+    if (found === null) return null;
+    if (isDue(found.grant, at)) this.#refresh(need, principal, found.grant, held, known, at);
+    return { type: 'granted', at, grant: found.grant, reuse: found.reuse };
   }
 
   async #find({ need, replacing }: Obtain, operation: Operation): Promise<Granted | Refused> {
@@ -96,19 +109,19 @@ export class Seam<R, Q extends RegistryRequest> {
       const rejected = replacing?.from === 'credential' ? credentialOf(credentials, need) : undefined;
       const known = need.anonymous ? nobody : await this.#lookUp(need, deadline.signal, rejected, operation);
       if ('failure' in known) return { type: 'refused', at: now(), failure: known.failure };
-      const credential = known.found?.credential ?? null;
-      const principal = cache.principal(credential);
-      const direct = this.#direct(need, credential, principal, known.remembered, now());
+      const { direct, held, principal } = this.#holder(need, known, now());
       if (direct !== null) {
+        // The keychain has nothing new: what was refused is not sent again.
         const again = direct.type === 'granted' && replacing?.principal === principal;
         return again ? { type: 'refused', at: now(), failure: rejectedFailure(need) } : direct;
       }
       if (replacing !== null) cache.drop(replacing);
-      const held = this.#fromCache(need, principal, now(), known);
-      if (held !== null && !(replacing !== null && held.reuse === 'superset')) return held;
+      const cached = this.#fromCache(need, principal, now(), held, known);
+      // Somebody else replaced it meanwhile (Q58). A superset is what may have been refused (Q44).
+      if (cached !== null && (replacing === null || cached.reuse === 'cached')) return cached;
 
       const seat = cache.flights.board(grantKey(need, principal), (signal) =>
-        this.#fly(need, principal, known, signal, replacing !== null),
+        this.#fly(need, principal, held, known, signal, replacing !== null),
       );
       leave = seat.leave;
       const outcome = await unlessAborted(seat.landing, deadline.signal);
@@ -153,33 +166,37 @@ export class Seam<R, Q extends RegistryRequest> {
     }
   }
 
-  /** What needs no exchange: Basic, and a ready bearer token, whose realm is nobody's business. */
-  #direct(
-    need: Need,
-    credential: Credential | null,
-    principal: Principal,
-    remembered: boolean,
-    at: number,
-  ): Granted | Refused | null {
+  /** Who a credential is, and what it gives without an exchange: Basic, and a ready bearer token, realm unasked. */
+  #holder(need: Need, { found, remembered }: Known, at: number): Holder {
     const { registry, scheme } = need;
+    const credential = found?.credential ?? null;
+    const principal = this.#parts.cache.principal(credential);
+    const refused = (failure: Failure): Holder => {
+      return { principal, held: null, direct: { type: 'refused', at, failure } };
+    };
     if (credential === null) {
-      if (scheme === 'bearer') return null;
-      const failure: Failure = {
+      if (scheme === 'bearer') return { principal, held: null, direct: null };
+      return refused({
         kind: 'credential-missing',
         registry,
         scheme,
         realm: null,
         status: 401,
         problems: [],
-      };
-      return { type: 'refused', at, failure };
+      });
     }
-    if (scheme === 'bearer' && credential.type !== 'registry') return null;
     const reason = credentialFault(credential, scheme);
-    if (reason !== null) {
-      return { type: 'refused', at, failure: { kind: 'credential-unusable', registry, scheme, reason } };
-    }
-    const authorization = authorizationOf(credential, registry);
+    if (reason !== null) return refused({ kind: 'credential-unusable', registry, scheme, reason });
+    if (scheme === 'bearer' && credential.type !== 'registry')
+      return { principal, held: credential, direct: null };
+    const authorization: Authorization =
+      credential.type === 'password'
+        ? {
+            scheme: 'basic',
+            username: credential.username,
+            password: new Secret(credential.password, registry),
+          }
+        : { scheme: 'bearer', token: new Secret(credential.token, registry) };
     const grant: Grant = {
       authorization,
       registry,
@@ -192,16 +209,24 @@ export class Seam<R, Q extends RegistryRequest> {
       obtainedAt: at,
       expiresAt: null,
     };
-    return { type: 'granted', at, grant, reuse: remembered ? 'cached' : 'fresh' };
+    const reuse = remembered ? 'cached' : 'fresh';
+    return { principal, held: null, direct: { type: 'granted', at, grant, reuse } };
   }
 
   /** Seeks a new grant while the old one serves. Its failure is nobody's: the old one goes on until it ends. */
-  #refresh(need: Need, principal: Principal, grant: Grant, known: Known, at: number): void {
+  #refresh(
+    need: Need,
+    principal: Principal,
+    grant: Grant,
+    held: Holder['held'],
+    known: Known,
+    at: number,
+  ): void {
     const { cache, policy, now, sleep } = this.#parts;
     const key = grantKey(need, principal);
     if (cache.flights.has(key) || !cache.claimRefresh(grant, need, principal, at)) return;
     const deadline = startDeadline(policy.deadlineMs, now, sleep);
-    const seat = cache.flights.board(key, (signal) => this.#fly(need, principal, known, signal, true));
+    const seat = cache.flights.board(key, (signal) => this.#fly(need, principal, held, known, signal, true));
     const end = (): void => {
       deadline.done();
       seat.leave();
@@ -213,20 +238,20 @@ export class Seam<R, Q extends RegistryRequest> {
   async #fly(
     need: Need,
     principal: Principal,
+    held: Holder['held'],
     known: Known,
     signal: AbortSignalLike,
     replacing: boolean,
   ): Promise<Outcome> {
     const { cache, store } = this.#parts;
-    const credential = known.found?.credential ?? null;
-    const key = storeKey(need, credential);
+    const key = storeKey(need, held);
     const fly = async (): Promise<Outcome> => {
       const stored = replacing ? null : await this.#read(key, need, principal);
       if (stored !== null) {
         cache.keep(need, principal, stored);
         return { result: stored, tell: () => {} };
       }
-      const outcome = await this.#exchange(need, principal, known, signal);
+      const outcome = await this.#exchange(need, principal, held, known, signal);
       if (!('failure' in outcome.result)) {
         cache.keep(need, principal, outcome.result);
         await this.#write(key, outcome.result);
@@ -237,29 +262,23 @@ export class Seam<R, Q extends RegistryRequest> {
     return store.once(key, fly);
   }
 
-  async #exchange(need: Need, principal: Principal, known: Known, signal: AbortSignalLike): Promise<Outcome> {
-    const first = await this.#exchangeAs(need, principal, known.found?.credential ?? null, signal);
-    const rejected = known.found?.credential ?? null;
-    if (
-      !('failure' in first.result) ||
-      first.result.failure.kind !== 'credential-rejected' ||
-      rejected === null
-    ) {
-      return first;
-    }
+  async #exchange(
+    need: Need,
+    principal: Principal,
+    held: Holder['held'],
+    known: Known,
+    signal: AbortSignalLike,
+  ): Promise<Outcome> {
+    const first = await this.#exchangeAs(need, principal, held, signal);
+    if (held === null || !isRejected(first)) return first;
     // A remembered credential may have been changed at its source since.
-    const { cache, credentials } = this.#parts;
-    credentials.drop(rejected);
+    const { credentials, now } = this.#parts;
+    credentials.drop(held);
     if (!known.remembered) return first;
-    const again = await credentials
-      .find(need.registry, need.repository, signal, rejected)
-      .catch((error: unknown) => {
-        if (error instanceof Aborted) throw error;
-        return null;
-      });
-    const credential = again?.found?.credential ?? null;
-    if (credential === null || cache.principal(credential) === principal) return first;
-    const second = await this.#exchangeAs(need, cache.principal(credential), credential, signal);
+    const again = await credentials.find(need.registry, need.repository, signal, held).catch(() => nobody);
+    const changed = this.#holder(need, again, now());
+    if (changed.held === null || changed.principal === principal) return first;
+    const second = await this.#exchangeAs(need, changed.principal, changed.held, signal);
     const tell = (recorder: Recorder): void => {
       first.tell(recorder);
       second.tell(recorder);
@@ -270,15 +289,13 @@ export class Seam<R, Q extends RegistryRequest> {
   async #exchangeAs(
     need: Need,
     principal: Principal,
-    credential: Credential | null,
+    credential: Exchangeable | null,
     signal: AbortSignalLike,
   ): Promise<Outcome> {
     const { exchanger, clientId, policy, now } = this.#parts;
-    if (credential?.type === 'registry')
-      throw new TypeError('[@reg/core] a registry token is never exchanged');
     const end = now() + policy.deadlineMs;
     const limits = { signal, left: () => end - now() };
-    const run = async (held: Exclude<Credential, { type: 'registry' }> | null): Promise<Outcome> => {
+    const run = async (held: Exchangeable | null): Promise<Outcome> => {
       if (signal.aborted) throw new Aborted('aborted');
       const { state, cause, tell } = await exchanger.exchange(need, held, { principal, clientId }, limits);
       if (state.phase === 'failed') return { result: { failure: state.failure, cause }, tell };
@@ -344,7 +361,7 @@ export class Seam<R, Q extends RegistryRequest> {
       obtainedAt: entry.obtainedAt,
       expiresAt: entry.expiresAt,
     };
-    return isAlive(grant, now()) ? grant : null;
+    return timeLeft(grant, now()) > 0 ? grant : null;
   }
 
   async #write(key: StoreKey, grant: Grant): Promise<void> {
@@ -362,22 +379,12 @@ export class Seam<R, Q extends RegistryRequest> {
   }
 }
 
-function credentialOf(credentials: CredentialMemory, need: Need): Credential | undefined {
-  return credentials.recall(need.registry, need.repository)?.found?.credential ?? undefined;
+function isRejected({ result }: Outcome): boolean {
+  return 'failure' in result && result.failure.kind === 'credential-rejected';
 }
 
-function authorizationOf(credential: Credential, registry: string): Authorization {
-  switch (credential.type) {
-    case 'password':
-      return {
-        scheme: 'basic',
-        username: credential.username,
-        password: new Secret(credential.password, registry),
-      };
-    case 'identity':
-    case 'registry':
-      return { scheme: 'bearer', token: new Secret(credential.token, registry) };
-  }
+function credentialOf(credentials: CredentialMemory, need: Need): Credential | undefined {
+  return credentials.recall(need.registry, need.repository)?.found?.credential ?? undefined;
 }
 
 function rejectedFailure({ registry, scheme }: Need): Failure {
@@ -397,7 +404,7 @@ function storeKey(need: Need, credential: Credential | null): StoreKey {
   return {
     kind: 'grant',
     registry,
-    realm: need.realm ?? '',
+    realm: need.realm,
     service,
     scopes: canonicalScopes(scopes),
     credential,
