@@ -19,7 +19,7 @@ export { beginExchange, stepExchange } from './exchange.ts';
 export type { Failure, FailureKind, NetworkPhase } from './failure.ts';
 export type { Authorization, Grant, Need, Principal, TokenFault, TokenResponse } from './grant.ts';
 export { readTokenResponse } from './grant.ts';
-export type { HandshakeState, Hint, Lesson } from './handshake.ts';
+export type { Challenged, HandshakeState, Hint, Lesson, Open } from './handshake.ts';
 export { start, step } from './handshake.ts';
 export type { Head, HeaderList, Problem, RegistryRequest } from './message.ts';
 export { builtInPairs } from './pairs.ts';

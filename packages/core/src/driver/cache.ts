@@ -24,6 +24,8 @@ import type { Recorder } from './recorder.ts';
 /** How an exchange ended, and its story for the record of each who waited. */
 export interface Outcome {
   readonly result: Grant | { readonly failure: Failure; readonly cause: unknown };
+  /** Whether the grant was made just now, or by another process. */
+  readonly reuse: 'fresh' | 'cached';
   readonly tell: (recorder: Recorder) => void;
 }
 

@@ -29,13 +29,13 @@ export class Aborted extends Error {
 /** `work`, unless `signal` aborts first: then rejects with `Aborted`, and leaves no listener on the signal. */
 export function unlessAborted<T>(work: Promise<T>, signal: AbortSignalLike): Promise<T> {
   return new Promise((resolve, reject) => {
-    const abort = (): void => reject(new Aborted('aborted'));
-    if (signal.aborted) {
-      work.catch(() => {});
-      return abort();
-    }
+    const abort = (): void => {
+      signal.removeEventListener('abort', abort);
+      reject(new Aborted('aborted'));
+    };
     signal.addEventListener('abort', abort);
     work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+    if (signal.aborted) abort();
   });
 }
 

@@ -29,6 +29,8 @@ export class CredentialMemory {
   readonly #keychain: Keychain;
   readonly #now: Now;
   readonly #entries = new Map<string, Entry>();
+  /** What replaced an identity token, by the one it replaced: a keychain that cannot write goes on giving the old one. */
+  readonly #successors = new Map<string, Credential>();
   readonly #lookups = new Flights<Found | null>();
 
   constructor(keychain: Keychain, now: Now) {
@@ -58,7 +60,7 @@ export class CredentialMemory {
     const key = keyOf(origin, repository);
     const seat = this.#lookups.board(rejected === undefined ? key : `${key} again`, async (ended) => {
       const about = rejected === undefined ? { signal: ended } : { signal: ended, rejected };
-      const found = await this.#keychain.find(origin, repository, about);
+      const found = this.#newest(await this.#keychain.find(origin, repository, about));
       const until = Math.min(found?.expiresAt ?? Number.POSITIVE_INFINITY, this.#now() + lifeMs);
       bounded(this.#entries, key, { found, until }, limit);
       return found;
@@ -77,11 +79,22 @@ export class CredentialMemory {
 
   /** Puts the credential that replaced another in its place, and tells the keychain. */
   async replace(origin: string, old: Credential, replacement: Credential): Promise<void> {
+    bounded(this.#successors, credentialKey(old), replacement, limit);
     for (const entry of this.#entries.values()) {
       if (entry.found !== null && holds(entry, old))
         entry.found = { ...entry.found, credential: replacement };
     }
     await this.#keychain.replaced?.(origin, old, replacement);
+  }
+
+  #newest(found: Found | null): Found | null {
+    if (found === null || found.credential === null) return found;
+    let { credential } = found;
+    for (;;) {
+      const successor = this.#successors.get(credentialKey(credential));
+      if (successor === undefined) return { ...found, credential };
+      credential = successor;
+    }
   }
 
   /** Look-ups under way. */

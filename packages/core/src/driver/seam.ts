@@ -131,7 +131,7 @@ export class Seam<R, Q extends RegistryRequest> {
         operation.cause = outcome.result.cause;
         return { type: 'refused', at, failure: outcome.result.failure };
       }
-      return { type: 'granted', at, grant: outcome.result, reuse: 'fresh' };
+      return { type: 'granted', at, grant: outcome.result, reuse: outcome.reuse };
     } catch (error) {
       if (!deadline.expired) throw error;
       const { registry, realm } = need;
@@ -249,7 +249,7 @@ export class Seam<R, Q extends RegistryRequest> {
       const stored = replacing ? null : await this.#read(key, need, principal);
       if (stored !== null) {
         cache.keep(need, principal, stored);
-        return { result: stored, tell: () => {} };
+        return { result: stored, reuse: 'cached', tell: () => {} };
       }
       const outcome = await this.#exchange(need, principal, held, known, signal);
       if (!('failure' in outcome.result)) {
@@ -298,9 +298,10 @@ export class Seam<R, Q extends RegistryRequest> {
     const run = async (held: Exchangeable | null): Promise<Outcome> => {
       if (signal.aborted) throw new Aborted('aborted');
       const { state, cause, tell } = await exchanger.exchange(need, held, { principal, clientId }, limits);
-      if (state.phase === 'failed') return { result: { failure: state.failure, cause }, tell };
+      if (state.phase === 'failed')
+        return { result: { failure: state.failure, cause }, reuse: 'fresh', tell };
       if (held?.type === 'identity') await this.#rotate(need, principal, held, state.refreshToken);
-      return { result: state.grant, tell };
+      return { result: state.grant, reuse: 'fresh', tell };
     };
     if (credential?.type !== 'identity' || this.#steady.has(principal)) return run(credential);
     return this.#inTurn(principal, () => {
