@@ -36,12 +36,17 @@ const hidden: readonly (readonly [first: number, last: number])[] = [
  * Apply it to whatever came from a peer before it reaches a terminal, a log or an error message.
  */
 export function toVisible(text: string): string {
+  return spellHidden(text, spelled);
+}
+
+/** `text` with every control and invisible character as `spell` writes it. */
+export function spellHidden(text: string, spell: (char: string) => string): string {
   let shown = '';
   let from = 0;
   let at = 0;
   for (const char of text) {
     if (isHidden(char)) {
-      shown += text.slice(from, at) + spelled(char);
+      shown += text.slice(from, at) + spell(char);
       from = at + char.length;
     }
     at += char.length;

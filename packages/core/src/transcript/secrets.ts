@@ -97,6 +97,25 @@ export class Secrets {
   }
 }
 
+/** `text` for a reader, to whom one hidden value is like another: each name as `•••`. */
+export function maskNames(text: string): string {
+  const prefix = 'redacted-';
+  let shown = '';
+  let from = 0;
+  for (let at = text.indexOf(prefix); at >= 0; at = text.indexOf(prefix, at + 1)) {
+    let end = at + prefix.length;
+    while (isDigit(text.charAt(end))) end++;
+    if (end === at + prefix.length) continue;
+    shown += `${text.slice(from, at)}•••`;
+    from = end;
+  }
+  return shown + text.slice(from);
+}
+
+function isDigit(char: string): boolean {
+  return char >= '0' && char <= '9';
+}
+
 /**
  * What `text` holds that keeps it out of a header: a control character, half a surrogate pair, or nothing. It goes into the
  * stand-in of a hidden text, so that what refused the text refuses the stand-in.
