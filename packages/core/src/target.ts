@@ -47,7 +47,7 @@ export function readTarget(text: string, base: URL, maxChars: number): Target {
     const fault = authorityFault(text, url.protocol);
     if (fault !== null) return refuse(fault);
   } else if (url.origin !== base.origin || url.username !== '' || url.password !== '') {
-    // `//host/`, `\\host\` and ` https://host/`: without a scheme at its start the text has no say in the authority.
+    // `//host/`, `\\host\` and ` //host/`: without a scheme the text has no say in the authority.
     return refuse('bad-authority');
   }
   if (url.hostname.endsWith('.')) return refuse('bad-authority');
