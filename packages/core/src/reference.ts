@@ -201,10 +201,10 @@ function checkRegistry(text: string): void {
   if (!URL.canParse(`https://${text}`)) fail('the registry is no host and port', 0);
 }
 
-/** Labels of letters, digits and inner dashes; a fully qualified name may end in its dot. */
+/** Labels of letters, digits and inner dashes. No dot at the end: trust, TLS name and connection could differ over it. */
 function checkHost(host: string): void {
   let start = 0;
-  for (const label of (host.endsWith('.') ? host.slice(0, -1) : host).split('.')) {
+  for (const label of host.split('.')) {
     const fits =
       label !== '' && !label.startsWith('-') && !label.endsWith('-') && everyChar(label, isHostChar);
     if (!fits) fail('the registry is no host name', start);

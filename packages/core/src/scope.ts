@@ -42,19 +42,16 @@ export function formatScopes(scopes: readonly Scope[]): string {
 
 /** All entries of `a`, then those `b` adds, one for each resource (requirement 46). */
 export function unionScopes(a: readonly Scope[], b: readonly Scope[]): Scope[] {
-  const merged = new Map<string, Scope>();
-  const actions = new Map<string, string[]>();
+  const merged = new Map<string, { readonly scope: Scope; readonly actions: Set<string> }>();
   for (const scope of [...a, ...b]) {
     const key = keyOf(scope);
     if (key === null) continue;
-    if (!merged.has(key)) merged.set(key, scope);
-    if (isOpaque(scope)) continue;
-    const all = actions.get(key);
-    if (all === undefined) actions.set(key, [...scope.actions]);
-    else all.push(...scope.actions);
+    const entry = merged.get(key) ?? { scope, actions: new Set<string>() };
+    merged.set(key, entry);
+    if (!isOpaque(scope)) for (const action of scope.actions) entry.actions.add(action);
   }
-  return Array.from(merged, ([key, scope]) => {
-    return isOpaque(scope) ? scope : { ...scope, actions: normalizeActions(actions.get(key) ?? []) };
+  return Array.from(merged.values(), ({ scope, actions }) => {
+    return isOpaque(scope) ? scope : { ...scope, actions: normalizeActions(actions) };
   });
 }
 
@@ -174,9 +171,9 @@ function formatEntry(scope: Scope): string {
   return isOpaque(scope) ? scope.opaque : resourceOf(scope) + scope.actions.join(',');
 }
 
-function normalizeActions(actions: readonly string[]): string[] {
-  if (actions.includes('*')) return ['*'];
-  return [...new Set(actions)].filter((action) => action !== '').sort();
+function normalizeActions(actions: ReadonlySet<string>): string[] {
+  if (actions.has('*')) return ['*'];
+  return [...actions].filter((action) => action !== '').sort();
 }
 
 function actionsOf(method: string): readonly string[] | null {
