@@ -340,6 +340,23 @@ describe('uploads', () => {
   });
 });
 
+test.each([
+  ['PATCH', '/v2/team/app/manifests/a'],
+  ['PATCH', `/v2/library/busybox/blobs/${image('hello').layer.digest}`],
+  ['PUT', '/v2/team/app/blobs/uploads/'],
+])('%s %s is 405', async (method, path) => {
+  const { url } = await open();
+  const answer = await send(url + path, { method });
+  expect([answer.status, code(answer)]).toEqual([405, 'UNSUPPORTED']);
+});
+
+test('an upload session knows GET, PATCH, PUT and DELETE', async () => {
+  const { url } = await open();
+  const begun = await send(`${url}/v2/team/app/blobs/uploads/`, { method: 'POST' });
+  const answer = await send(new URL(begun.headers.location ?? '', url).href, { method: 'POST' });
+  expect(code(answer)).toBe('UNSUPPORTED');
+});
+
 test('the log holds every request in order, with path, query, headers, body, status and time', async () => {
   let now = 1_000;
   const registry = await registryFor({ auth: 'none', clock: () => now });

@@ -179,6 +179,16 @@ describe('spoils the body', () => {
     expect(Object.keys(parsed<object>(await send(tokenUrl)))).toEqual(['access_token']);
   });
 
+  test('missing-fields on what is no JSON is a fault of the test, and says so', async () => {
+    const registry = await registryFor({
+      auth: 'none',
+      repositories: { 'a/b': { tags: { t: 'plain text' } } },
+      faults: [{ kind: 'missing-fields', fields: ['x'] }],
+    });
+    const broken = await send(`${registry.url}/v2/a/b/blobs/${image('plain text').layer.digest}`);
+    expect([broken.status, broken.text]).toEqual([500, expect.stringContaining('SyntaxError')]);
+  });
+
   test('truncated-body: ends in order, short of its Content-Length', async () => {
     const { url } = await start({ kind: 'truncated-body', times: 2 });
     const { bytes, ending } = await listenRaw(url + BLOB);

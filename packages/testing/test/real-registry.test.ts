@@ -100,5 +100,6 @@ describe.skipIf(missing)('docker-registry with rootcertbundle', () => {
       401,
       expect.stringContaining('error="invalid_token"'),
     ]);
+    expect(tokens.count({ method: 'GET' })).toBe(2);
   });
 });
