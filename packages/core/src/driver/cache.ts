@@ -17,6 +17,7 @@ import {
   timeLeft,
 } from '../grant.ts';
 import { defaultPolicy } from '../policy.ts';
+import { repositoriesOf } from '../scope.ts';
 import { Flights } from './flights.ts';
 import { bounded } from './memory.ts';
 import type { Recorder } from './recorder.ts';
@@ -152,10 +153,7 @@ export class TokenCache {
 
 /** Supersets are looked for within one repository only: some registries refuse a token of two (Q44). */
 function groupOf(need: Need, principal: Principal): string | null {
-  const repositories = new Set<string>();
-  for (const scope of need.scopes) {
-    if ('type' in scope && scope.type === 'repository') repositories.add(scope.name);
-  }
-  if (repositories.size !== 1) return null;
+  const repositories = repositoriesOf(need.scopes);
+  if (repositories.length !== 1) return null;
   return JSON.stringify([need.registry, need.scheme, need.realm, need.service, principal, ...repositories]);
 }
