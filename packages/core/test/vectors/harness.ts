@@ -86,7 +86,7 @@ export interface Vector {
 }
 
 export interface Operation {
-  /** What the core answers, in the words of the vector. */
+  /** What the core answers, in the words of the vector, or a promise of it. */
   readonly ours: (vector: Vector) => unknown;
   /** What the vector expects, cut down to what `ours` can say. Without it, all of `expect`. */
   readonly theirs?: (vector: Vector) => unknown;
@@ -167,24 +167,26 @@ export function describeTopic(name: string, topic: Topic): void {
   });
 }
 
-function runs(topic: Topic, vector: Vector): void {
+async function runs(topic: Topic, vector: Vector): Promise<void> {
   const operation = topic.operations[vector.op];
   if (operation === undefined) throw new Error(`no operation ${vector.op}`);
-  expect(operation.ours(vector)).toEqual(theirsOf(operation, vector));
+  expect(await operation.ours(vector)).toEqual(theirsOf(operation, vector));
 }
 
 /** A set-aside case that we can answer must disagree: the day it agrees, the rule is gone. */
-function standsAside(topic: Topic, vector: Vector, rule: Rule): void {
+async function standsAside(topic: Topic, vector: Vector, rule: Rule): Promise<void> {
   const operation = topic.operations[vector.op];
   if (rule.kind === 'foreign') {
     expect(
-      operation === undefined || rule.differs === undefined || rule.differs(operation.ours(vector), vector),
+      operation === undefined ||
+        rule.differs === undefined ||
+        rule.differs(await operation.ours(vector), vector),
     ).toBe(true);
     return;
   }
   if (operation === undefined || rule.differs === undefined)
     throw new Error(`${rule.name} has nothing to compare`);
-  const ours = operation.ours(vector);
+  const ours = await operation.ours(vector);
   const theirs = theirsOf(operation, vector);
   expect(isDeepStrictEqual(ours, theirs), `agrees after all: ${JSON.stringify(ours)}`).toBe(false);
   expect(rule.differs(ours, vector), `differs otherwise than said: ${JSON.stringify(ours)}`).toBe(true);
