@@ -1,0 +1,52 @@
+/**
+ * What the command makes of a registry's answer: nothing to say, or a complaint.
+ *
+ * Rules of this file: decisions only. The core says in English why a handshake failed; of the other answers the status
+ * and the registry's own words are told as they are.
+ */
+
+import { STATUS_CODES } from 'node:http';
+import { describe, type Failure, isRegistryAuthError, type Problem } from '@reg/core';
+import type { Delivered } from '@reg/core/driver';
+import type { Transcript } from '@reg/core/transcript';
+import type { Again } from './argument.ts';
+import { Complaint } from './complaint.ts';
+import { codeOfFailure, codeOfStatus, exitCode } from './exit-code.ts';
+import { hintFor, onward } from './hint.ts';
+import { SendError } from './send-error.ts';
+
+/** What is wrong with an answer, or `null` when it is the one that was asked for. */
+export function complaintAbout(delivered: Delivered<unknown>, again: Again): Complaint | null {
+  const { head, failure, url } = delivered;
+  if (failure !== null) return complaintOf(failure, again);
+  const code = codeOfStatus(head.status);
+  if (code === exitCode.ok) return null;
+  const { origin, pathname } = new URL(url);
+  const reason = STATUS_CODES[head.status] ?? '';
+  return new Complaint(code, `${origin}${pathname} answered ${head.status} ${reason}`.trimEnd(), {
+    problems: problemsOf(delivered.transcript()),
+    hint: onward(again),
+  });
+}
+
+/** The complaint that `error` stands for; what is none of this command's is given back as it came. */
+export function complaintFrom(error: unknown, again: Again): unknown {
+  if (isRegistryAuthError(error)) return complaintOf(error.failure, again);
+  if (error instanceof SendError) {
+    const message = `the answer broke off: ${error.message} (${error.code})`;
+    return new Complaint(exitCode.unreachable, message, { hint: again.command });
+  }
+  return error;
+}
+
+function complaintOf(failure: Failure, again: Again): Complaint {
+  return new Complaint(codeOfFailure(failure), describe(failure), { hint: hintFor(failure, again) });
+}
+
+/** What the registry's last answer says. */
+function problemsOf({ steps }: Transcript): readonly Problem[] {
+  for (const step of steps.toReversed()) {
+    if ('answer' in step && step.answer.type === 'response') return step.answer.problems;
+  }
+  return [];
+}

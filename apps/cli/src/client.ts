@@ -1,0 +1,88 @@
+/**
+ * The core's driver on this command's transport, as the options of the command line have it.
+ *
+ * Rules of this file: it wires; whether and where a secret goes is the core's to judge, by a policy made of what the user
+ * said. Whoever opens a client closes it: a kept connection would keep the process.
+ */
+
+import type { PartialPolicy } from '@reg/core';
+import { anonymousKeychain, createAuthorizer, type Delivered, type Keychain } from '@reg/core/driver';
+import type { Body } from './body.ts';
+import { type GivenCredential, type NetworkOptions, readAuthorities } from './options.ts';
+import { openTransport } from './send.ts';
+import type { Surroundings } from './surroundings.ts';
+import { version } from './version.ts';
+
+export interface Client {
+  /** The registry's own answer to a GET of `url`. Rejects as `Authorizer.request` does. */
+  get(url: URL): Promise<Delivered<Body>>;
+  close(): void;
+}
+
+export interface ClientSetting {
+  /** The registry that the options are about. */
+  readonly registry: URL;
+  readonly options: NetworkOptions;
+  readonly given: GivenCredential | null;
+  readonly surroundings: Surroundings;
+  /** Record the beginning of each body in the transcript. */
+  readonly bodies: boolean;
+}
+
+/** What images are described by; a registry that is not told sends old clients what they knew. */
+const manifestTypes = [
+  'application/vnd.oci.image.index.v1+json',
+  'application/vnd.oci.image.manifest.v1+json',
+  'application/vnd.docker.distribution.manifest.list.v2+json',
+  'application/vnd.docker.distribution.manifest.v2+json',
+].join(', ');
+
+export async function openClient(setting: ClientSetting): Promise<Client> {
+  const { registry, options, surroundings, bodies } = setting;
+  const transport = openTransport({
+    userAgent: `reg/${version}`,
+    ca: readAuthorities(options),
+    insecure: options.insecure,
+  });
+  const authorizer = createAuthorizer({
+    send: transport.send,
+    keychain: await keychainFor(setting),
+    policy: policyFor(registry, options),
+    transcript: { bodies },
+  });
+  return {
+    get(url) {
+      const headers = url.pathname.includes('/manifests/') ? ([['accept', manifestTypes]] as const) : [];
+      const request = { method: 'GET', url: url.href, headers, body: 'none' } as const;
+      return authorizer.request(request, { signal: surroundings.signal });
+    },
+    close() {
+      authorizer.close();
+      transport.close();
+    },
+  };
+}
+
+async function keychainFor({ registry, options, given }: ClientSetting): Promise<Keychain> {
+  if (options.anonymous === true) return anonymousKeychain;
+  if (given !== null) return keychainOf(given, registry.origin);
+  const { dockerKeychain } = await import('@reg/node/credentials');
+  return dockerKeychain();
+}
+
+/** Knows one registry: the one that was named in the same command line. */
+function keychainOf({ username, password, source }: GivenCredential, registry: string): Keychain {
+  const found = { credential: { type: 'password', username, password }, source } as const;
+  return { find: async (origin) => (origin === registry ? found : null) };
+}
+
+function policyFor(
+  { origin, host }: URL,
+  { plainHttp = false, trustRealm = [] }: NetworkOptions,
+): PartialPolicy {
+  const plain = trustRealm.filter((realm) => realm.startsWith('http:')).map((realm) => new URL(realm).host);
+  return {
+    realms: { pairs: trustRealm.map((realm) => ({ registry: origin, realm })) },
+    insecureHosts: plainHttp ? [host, ...plain] : [],
+  };
+}

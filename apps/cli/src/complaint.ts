@@ -1,0 +1,102 @@
+/**
+ * What the command says when it could not do what it was asked.
+ *
+ * Rules of this file: one message, what the registry said beside it, and one line that can be run, which is the hint. What came
+ * from a peer or the command line is made visible and cut here, so that no caller can forget it. Rendering is pure.
+ */
+
+import { type Problem, toVisible } from '@reg/core';
+import { type ExitCode, exitCode } from './exit-code.ts';
+import type { Paint } from './paint.ts';
+
+/** A place in a text: UTF-16 units from its start. */
+export interface Place {
+  readonly text: string;
+  readonly position: number;
+}
+
+export interface ComplaintDetails {
+  /** A command that can be run, perhaps with a `# comment`. */
+  readonly hint?: string;
+  /** The registry's own words. */
+  readonly problems?: readonly Problem[];
+  /** Where in the argument it is wrong. */
+  readonly place?: Place;
+}
+
+export class Complaint extends Error {
+  override readonly name = 'Complaint';
+  readonly exitCode: ExitCode;
+  readonly details: ComplaintDetails;
+
+  constructor(exitCode: ExitCode, message: string, details: ComplaintDetails = {}) {
+    super(message);
+    this.exitCode = exitCode;
+    this.details = details;
+  }
+}
+
+/** A complaint about the command line. */
+export function usage(message: string, hint?: string): Complaint {
+  return new Complaint(exitCode.usage, message, hint === undefined ? {} : { hint });
+}
+
+/** More than any message of ours, and less than a screen of whatever was quoted in it. */
+const LONGEST = 1_200;
+
+/**
+ * The lines for stderr.
+ *
+ * @param hint for a complaint that has none
+ * @param width columns to wrap the message at; hints are never wrapped, since they are copied
+ */
+export function renderComplaint(
+  { message, details }: Complaint,
+  hint: string,
+  paint: Paint,
+  width: number,
+): string {
+  const { problems = [], place } = details;
+  const lines = [paint('bad', 'reg: ') + wrapped(cut(toVisible(message)), width)];
+  if (place !== undefined) lines.push(...pointedAt(place));
+  for (const { code, message: said } of problems) {
+    const words = [code, said].filter((text) => text !== '').join(': ');
+    lines.push(INDENT + wrapped(cut(toVisible(words)), width));
+  }
+  lines.push(paint('faint', 'hint: ') + (details.hint ?? hint));
+  return `${lines.join('\n')}\n`;
+}
+
+/** As wide as `reg: `. */
+const INDENT = '     ';
+
+/** What is shown of an argument on either side of the place that is wrong. */
+const AROUND = 32;
+
+function pointedAt({ text, position }: Place): string[] {
+  const from = Math.max(0, position - AROUND);
+  const before = (from > 0 ? '…' : '') + toVisible(text.slice(from, position));
+  const after =
+    toVisible(text.slice(position, position + AROUND)) + (position + AROUND < text.length ? '…' : '');
+  return [`${INDENT}${before}${after}`, `${INDENT}${' '.repeat(before.length)}^`];
+}
+
+function cut(text: string): string {
+  if (text.length <= LONGEST) return text;
+  return `${text.slice(0, LONGEST)}… (${text.length.toLocaleString('en')} characters)`;
+}
+
+/** `text` broken at spaces so that, behind an indent, no line is longer than `width`, single words excepted. */
+function wrapped(text: string, width: number): string {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    if (line !== '' && INDENT.length + line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = word;
+    } else {
+      line = line === '' ? word : `${line} ${word}`;
+    }
+  }
+  return [...lines, line].join(`\n${INDENT}`);
+}

@@ -1,0 +1,45 @@
+/**
+ * This process, as the command sees it.
+ *
+ * Rules of this file: the only one that touches `process`. It never calls `process.exit`: what was written to a pipe would be
+ * lost. The exit code is set, and the process ends when nothing is left to do.
+ */
+
+import process from 'node:process';
+import { exitCode } from './exit-code.ts';
+import { Stop, type Surroundings } from './surroundings.ts';
+
+/** 128 and the number of the signal, as shells report it. */
+const INTERRUPTED = 130;
+const TERMINATED = 143;
+
+/** Runs `command` in this process, with its arguments, and leaves with the exit code it resolves to. */
+export function runInProcess(
+  command: (surroundings: Surroundings, args: readonly string[]) => Promise<number>,
+): void {
+  const stop = new AbortController();
+  // The first one ends the work at hand; a second finds no listener and ends the process.
+  process.once('SIGINT', () => stop.abort(new Stop(INTERRUPTED)));
+  process.once('SIGTERM', () => stop.abort(new Stop(TERMINATED)));
+  for (const output of [process.stdout, process.stderr]) {
+    output.on('error', (error: NodeJS.ErrnoException) => {
+      // `reg tags … | head -1`: whoever read has seen enough.
+      const stopped =
+        error.code === 'EPIPE' ? new Stop(exitCode.ok) : new Stop(exitCode.unexpected, error.message);
+      stop.abort(stopped);
+    });
+  }
+  const surroundings: Surroundings = {
+    stdout: process.stdout,
+    stderr: process.stderr,
+    // Touching `process.stdin` opens it, so it is touched when it is read.
+    get stdin() {
+      return process.stdin;
+    },
+    env: process.env,
+    signal: stop.signal,
+  };
+  void command(surroundings, process.argv.slice(2)).then((exitCode) => {
+    process.exitCode = exitCode;
+  });
+}

@@ -1,0 +1,48 @@
+/**
+ * The end of a command that did not do what it was asked: what stderr is told, and the exit code.
+ *
+ * Rules of this file: the one place that turns what was thrown into an exit code. A user's mistake has no stack trace.
+ */
+
+import { CommanderError } from 'commander';
+import { Complaint, renderComplaint } from './complaint.ts';
+import { exitCode } from './exit-code.ts';
+import { paintFor, widthOf } from './paint.ts';
+import { Stop, type Surroundings } from './surroundings.ts';
+
+/**
+ * Says why the command ended, if there is anything to say.
+ *
+ * @param help the hint where nothing knows a better one
+ */
+export function report(error: unknown, help: string, surroundings: Surroundings): number {
+  const { reason } = surroundings.signal;
+  if (reason instanceof Stop) {
+    if (reason.message !== '') say(new Complaint(exitCode.unexpected, reason.message), help, surroundings);
+    return reason.exitCode;
+  }
+  // Help and version were asked for and printed; `reg` alone was shown how it is used.
+  if (error instanceof CommanderError && error.exitCode === 0) return exitCode.ok;
+  if (error instanceof CommanderError && error.code === 'commander.help') return exitCode.usage;
+  const complaint = complaintOf(error);
+  say(complaint, help, surroundings);
+  return complaint.exitCode;
+}
+
+function say(complaint: Complaint, help: string, { stderr, env }: Surroundings): void {
+  stderr.write(renderComplaint(complaint, help, paintFor(stderr, env), widthOf(stderr)));
+}
+
+function complaintOf(error: unknown): Complaint {
+  if (error instanceof Complaint) return error;
+  if (error instanceof CommanderError) return new Complaint(exitCode.usage, commandLineFault(error.message));
+  const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return new Complaint(exitCode.unexpected, `this should not have happened: ${message}`, {
+    hint: 'reg --version   # to go with the report of this',
+  });
+}
+
+/** Commander's message without its label, on one line. */
+function commandLineFault(message: string): string {
+  return message.replace(/^error: /, '').replace(/\n(?=\(Did you mean)/, ' ');
+}

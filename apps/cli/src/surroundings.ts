@@ -1,0 +1,37 @@
+/**
+ * What the command uses of the process it runs in.
+ *
+ * Rules of this file: hardly more than types, small enough that a test hands in its own. stdout is for data, stderr for talk.
+ */
+
+import type { Readable } from 'node:stream';
+
+/** A stream to write to. What `process.stdout` is. */
+export interface Output {
+  write(text: string): unknown;
+  readonly isTTY?: boolean | undefined;
+  readonly columns?: number | undefined;
+}
+
+/** A stream to read from. What `process.stdin` is. */
+export type Input = Readable & { readonly isTTY?: boolean | undefined };
+
+export interface Surroundings {
+  readonly stdout: Output;
+  readonly stderr: Output;
+  readonly stdin: Input;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Aborts, with a `Stop` as its reason, when the command shall end before its work is done. */
+  readonly signal: AbortSignal;
+}
+
+/** Why a command ends before its work is done: an exit code, and what there is to say about it, if anything. */
+export class Stop extends Error {
+  override readonly name = 'Stop';
+  readonly exitCode: number;
+
+  constructor(exitCode: number, message = '') {
+    super(message);
+    this.exitCode = exitCode;
+  }
+}

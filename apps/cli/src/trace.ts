@@ -1,0 +1,54 @@
+/**
+ * `reg trace`: one request for real, and all that was said on the way to its answer.
+ *
+ * Rules of this file: the transcript is the result, also of a request that failed: what led to the failure is what was asked
+ * for. Rendering is pure, and the core's.
+ */
+
+import { isRegistryAuthError } from '@reg/core';
+import { type Transcript, toCurl, toHar, toJson, toMermaid, toText } from '@reg/core/transcript';
+import { complaintAbout, complaintFrom } from './answer.ts';
+import type { Again } from './argument.ts';
+import type { Client } from './client.ts';
+import { Complaint } from './complaint.ts';
+import type { Paint } from './paint.ts';
+import type { TraceFormat } from './trace-format.ts';
+
+export interface Trace {
+  readonly transcript: Transcript;
+  /** Why the answer is not what was asked for, or `null`. */
+  readonly complaint: Complaint | null;
+}
+
+/** Sends the request and tells what came of it. Rejects only when there is no transcript to show. */
+export async function trace(client: Client, url: URL, again: Again): Promise<Trace> {
+  try {
+    const delivered = await client.get(url);
+    const complaint = complaintAbout(delivered, again);
+    await delivered.raw.discard();
+    return { transcript: delivered.transcript(), complaint };
+  } catch (error) {
+    const complaint = complaintFrom(error, again);
+    const transcript = isRegistryAuthError(error) ? error.transcript : null;
+    if (transcript === null || !(complaint instanceof Complaint)) throw complaint;
+    return { transcript, complaint };
+  }
+}
+
+interface Page {
+  readonly paint: Paint;
+  readonly width: number;
+}
+
+const renderers = {
+  // Why it failed is said on stderr.
+  text: (transcript, { paint, width }) => toText({ ...transcript, failure: null }, { paint, width }),
+  json: (transcript) => toJson(transcript),
+  har: (transcript) => toHar(transcript),
+  mermaid: (transcript) => toMermaid(transcript),
+  curl: (transcript) => toCurl(transcript),
+} as const satisfies Record<TraceFormat, (transcript: Transcript, page: Page) => string>;
+
+export function renderTrace(transcript: Transcript, format: TraceFormat, page: Page): string {
+  return `${renderers[format](transcript, page).trimEnd()}\n`;
+}
