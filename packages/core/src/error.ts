@@ -140,19 +140,13 @@ export function describe(failure: Failure): string {
       const known = realm === null ? 'a pair names its token server' : `its tokens come from ${shown(realm)}`;
       const mend = realm === null ? 'take its pair out of the policy' : 'let this client forget the registry';
       return (
-        `${shown(registry)} asks for a password by Basic, although ${known}. That is what an attacker would do, so nothing ` +
+        `${shown(registry)} asks for the password itself, by Basic, although ${known}. An attacker would do that, so nothing ` +
         `was sent. If the registry really changed, ${mend}; else tell its operator.`
       );
     }
     case 'realm-forbidden': {
       const { registry, realm, reason } = failure;
-      const advice = Object.hasOwn(addressWords, reason)
-        ? ` If this is meant, add to the policy: ${pairLine({ registry, realm: originOf(realm) })}.`
-        : reason === 'not-https'
-          ? ' Its operator must let it write an https realm, mostly by having the proxy in front of it set ' +
-            'X-Forwarded-Proto: https (or Forwarded: proto=https).'
-          : ' Its operator must correct the realm of its challenge.';
-      return `${shown(registry)} sends clients to ${shown(realm)} for a token, ${contactWords[reason]}. Nothing was sent.${advice}`;
+      return `${shown(registry)} sends clients to ${shown(realm)} for a token. That ${contactWords[reason]}, so nothing was sent. ${contactAdvice(failure)}`;
     }
     case 'realm-untrusted': {
       const { registry, realm, reason, pair } = failure;
@@ -161,8 +155,8 @@ export function describe(failure: Failure): string {
           ? 'The registry must name an https realm.'
           : `If the two belong together, add to the policy: ${pairLine(pair)}.`;
       return (
-        `${shown(registry)} sends clients to ${shown(realm)} for a token, ${releaseWords[reason]}. The credential was not ` +
-        `sent; a client that does not check would have sent it there. ${advice}`
+        `${shown(registry)} sends clients to ${shown(realm)} for a token, but ${releaseWords[reason]}, so no credential was ` +
+        `sent. A client that does not check would have sent it there. ${advice}`
       );
     }
     case 'insecure-transport':
@@ -171,23 +165,21 @@ export function describe(failure: Failure): string {
         `sent. Use https, or add ${literal(failure.host)} to policy.insecureHosts if the network in between is yours.`
       );
     case 'credential-missing': {
-      const { registry, scheme, realm, status, problems } = failure;
+      const { registry, realm, status, problems } = failure;
       const who =
-        scheme === 'basic' || realm === null
-          ? `${shown(registry)} answers nobody without a credential`
-          : `${shown(realm)} gives nobody a token for ${shown(registry)} without a credential`;
-      return `${who} (${status}${said(problems)}), and none was found. Sign in to ${hostOf(registry)}, or check where the credential is looked up.`;
+        realm === null
+          ? shown(registry)
+          : `${shown(realm)}, asked for a token for ${shown(registry)} anonymously,`;
+      return `${who} answered ${status}${said(problems)}: it wants a credential, and none was found. Sign in to ${hostOf(registry)}, or check where its credential is looked up.`;
     }
     case 'credential-rejected': {
       const { registry, realm, status, anonymousPull, problems } = failure;
-      const refused = realm === null ? '' : `, asked for a token for ${shown(registry)},`;
+      const who =
+        realm === null ? shown(registry) : `${shown(realm)}, asked for a token for ${shown(registry)},`;
       const instead = anonymousPull
         ? " A policy with rejectedCredential: 'anonymous-pull' would have gone on without it."
         : '';
-      return (
-        `${shown(realm ?? registry)}${refused} refused the credential with ${status}${said(problems)}. It is wrong, expired or ` +
-        `revoked: sign in to ${hostOf(registry)} again.${instead}`
-      );
+      return `${who} refused the credential with ${status}${said(problems)}. It is wrong, expired or revoked: sign in to ${hostOf(registry)} again.${instead}`;
     }
     case 'credential-unusable': {
       const { registry, reason } = failure;
@@ -217,10 +209,12 @@ export function describe(failure: Failure): string {
     case 'rate-limited': {
       const { realm, retryAfterMs, problems } = failure;
       const wait =
-        retryAfterMs === null ? 'It does not say for how long' : `It asks to wait ${seconds(retryAfterMs)}`;
+        retryAfterMs === null
+          ? 'It does not say how long to wait'
+          : `It asks to wait ${seconds(retryAfterMs)}`;
       return (
-        `${shown(realm)} answered 429${said(problems)}: too many token requests from this address or account. ${wait}, which is ` +
-        'more than policy.deadlineMs and policy.retry allow. Wait, or sign in: anonymous limits are lower.'
+        `${shown(realm)} answered 429${said(problems)}: too many token requests from this address or account. ${wait}, and ` +
+        'policy.deadlineMs and policy.retry allow no more. Try later, or sign in: anonymous limits are lower.'
       );
     }
     case 'denied':
@@ -232,19 +226,19 @@ export function describe(failure: Failure): string {
       );
     case 'redirect-refused': {
       const { from, to, reason, hops } = failure;
+      const after = hops === 0 ? '' : `, after ${hops} redirects,`;
       const target = to === '' ? 'elsewhere' : `to ${shown(to)}`;
-      const after = hops === 0 ? '' : ` after ${hops} redirects`;
-      return `${shown(from)} redirects${after} ${target}, ${redirectWords[reason]}. It was not followed.${redirectAdvice(reason)}`;
+      return `${shown(from)} redirects${after} ${target}. That ${redirectWords[reason]}, so it was not followed. ${redirectAdvice(reason)}`;
     }
     case 'limit':
       return (
         `${shown(failure.url)} asks for another token after ${failure.max} were obtained for this one request ` +
-        '(policy.limits.grants). A registry that never is content does not accept what its token server issues: tell its operator.'
+        '(policy.limits.grants). The registry does not accept what its token server issues: tell their operator.'
       );
     case 'network': {
       const { url, to, phase, code, message } = failure;
       const peer = to === 'registry' ? '' : 'the token server ';
-      return `No answer from ${peer}${shown(url)}: ${phaseWords[phase]} (${quoted(code)}: ${quoted(message)}). ${phaseAdvice[phase]}`;
+      return `No answer from ${peer}${shown(url)}: ${phaseWords[phase]} (${cut(toVisible(code))}: ${quoted(message)}). ${phaseAdvice[phase]}`;
     }
     case 'deadline': {
       const { registry, realm, ms } = failure;
@@ -287,66 +281,70 @@ function describeChallenge(failure: Failure & { kind: 'challenge-unusable' }): s
 }
 
 function describeRefusal(failure: Failure & { kind: 'token-refused' }): string {
-  const { registry, realm, status, asked, anonymous, problems } = failure;
-  const advice =
-    status === 401 || status === 403
-      ? anonymous
-        ? `Sign in to ${hostOf(registry)}, or check the name of the repository.`
-        : `The account has no access to that, or its credential was revoked (some servers answer 403 to that): sign in to ${hostOf(registry)} again or ask for access.`
-      : status >= 500
-        ? 'The token server is at fault: try again later.'
-        : 'The token server does not take the request: its operator or the realm of the registry is at fault.';
-  return (
-    `${shown(realm)} answered ${status}${said(problems)} when asked, ${asker(anonymous)}, for a token for ${scopes(asked)}. ` +
-    advice
-  );
+  const { realm, status, asked, anonymous, problems } = failure;
+  const how = anonymous ? 'anonymously' : 'with the credential';
+  return `${shown(realm)}, asked ${how} for a token${scopes(asked, ' for ')}, answered ${status}${said(problems)}. ${refusalAdvice(failure)}`;
+}
+
+function refusalAdvice({ registry, status, anonymous }: Failure & { kind: 'token-refused' }): string {
+  if (status >= 500) return 'The token server is at fault: try again later.';
+  if (status !== 401 && status !== 403) {
+    return 'It does not take the request: the operator of the token server, or of the registry that named it, is at fault.';
+  }
+  return anonymous
+    ? `That does not exist or is not public: check the name, or sign in to ${hostOf(registry)}.`
+    : // Q35
+      `That does not exist, the account has no access to it, or its credential was revoked: check the name, ask for access, or sign in to ${hostOf(registry)} again.`;
 }
 
 function describeDenial(failure: Failure & { kind: 'denied' }): string {
   const { url, status, reason, asked, challenged, granted, anonymous, problems } = failure;
   const answer = `${shown(url)} answered ${status}${said(problems)}`;
+  // Q46: registries do not say which of the two it is.
+  const missing = anonymous
+    ? 'What was asked for does not exist or is not public: check the name, or sign in.'
+    : 'What was asked for does not exist or the account has no access to it: check the name, or ask for access.';
   switch (reason) {
-    case 'insufficient-scope':
-      return (
-        `${answer} to a token that was asked for ${scopes(asked)}${granted === null ? '' : ` and granted ${scopes(granted)}`}; it ` +
-        `wants ${scopes(challenged)}. What was asked for does not exist, or ${asWhom(anonymous)} has no access to it. ${ask(anonymous)}`
-      );
+    case 'insufficient-scope': {
+      const got = granted === null ? '' : ` and granted ${scopes(granted, '') || 'nothing'}`;
+      return `${answer} to a token that was asked for ${scopes(asked, '') || 'no scope'}${got}, and wants ${scopes(challenged, '') || 'more'}. ${missing}`;
+    }
     case 'forbidden':
-      return `${answer}. What was asked for does not exist, or ${asWhom(anonymous)} has no access to it. ${ask(anonymous)}`;
+      return `${answer}. ${missing}`;
     case 'token-refused':
       return (
-        `${answer} to a token that its own token server had just issued for ${scopes(asked)}. Either what was asked for does ` +
-        `not exist or ${asWhom(anonymous)} has no access to it, or the two servers do not agree on keys, service name or time: tell their operator.`
+        `${answer} to a token that its own token server had just issued${scopes(asked, ' for ')}. ${missing} If neither helps, ` +
+        'the two servers do not agree on keys, service name or time: tell their operator.'
       );
     case 'redirect-target':
       return (
-        `${answer}: the registry redirected there, and what was for the registry is not shown to another origin. Its operator ` +
+        `${answer}. The registry redirected there, and what was for the registry is not shown to another origin. Its operator ` +
         'must redirect to where no more authorization is needed.'
       );
     case 'caller-authorization':
-      return `${answer} to the Authorization header that the caller set. Leave the header out to have the challenge answered.`;
+      return `${answer} to the Authorization header that the caller set. Leave that header out to have the challenge answered.`;
   }
 }
 
-/** What makes a URL of a peer's choice unfit, and what a host must not be. */
+/** What makes a URL of a peer's choice unfit, and what a host must not be. Each completes "That …". */
 const targetWords = {
-  unparsable: 'which is no URL',
-  'too-long': 'a URL that is longer than allowed',
-  scheme: 'which is neither https nor http',
-  'bad-authority': 'a URL whose host can be read in two ways',
-  userinfo: 'a URL with a user name in it',
+  unparsable: 'is no URL',
+  'too-long': 'is longer than any URL of its kind',
+  scheme: 'is neither https nor http',
+  'bad-authority': 'has a host that can be read in two ways',
+  userinfo: 'has a user name in it',
 } as const satisfies Record<TargetFault, string>;
 
 const addressWords = {
-  loopback: 'an address of this machine',
-  'link-local': 'a link-local address',
-  unspecified: 'an address that means any machine',
-  metadata: 'where clouds keep the credentials of their machines',
-  'host-alias': 'a name for this machine',
-  embedded: 'an IPv6 address that leads to an IPv4 one of this machine or its cloud',
+  loopback: 'is an address of this machine',
+  'link-local': 'is a link-local address',
+  unspecified: 'is an address that means any machine',
+  metadata: 'is where a cloud keeps the credentials of its machines',
+  'host-alias': 'is a name for this machine',
+  embedded: 'is an IPv6 address that leads to an IPv4 one of this machine or its cloud',
 } as const satisfies Record<BlockedAddress, string>;
 
-const allowed = 'which is allowed';
+const allowed = 'is allowed';
 
 export const contactWords = {
   ...targetWords,
@@ -354,9 +352,10 @@ export const contactWords = {
   https: allowed,
   'insecure-registry': allowed,
   'user-pair': allowed,
-  'not-https': 'over plain http, where everyone on the way can read the token',
+  'not-https': 'is plain http, where everyone on the way can read the token',
 } as const satisfies Record<ContactReason, string>;
 
+/** Each completes "but …". */
 export const releaseWords = {
   'no-credential': allowed,
   'same-origin': allowed,
@@ -365,9 +364,9 @@ export const releaseWords = {
   'built-in-pair': allowed,
   'user-pair': allowed,
   'any-https': allowed,
-  'no-contact': 'which may not be contacted',
-  'not-https': 'where everyone on the way could read the credential or the token',
-  unrelated: 'and nothing says that this token server belongs to it',
+  'no-contact': 'nobody may be sent there',
+  'not-https': 'one of them speaks plain http, where everyone on the way can read a secret',
+  unrelated: 'nothing shows that this token server belongs to it',
 } as const satisfies Record<ReleaseReason, string>;
 
 export const credentialWords = {
@@ -387,16 +386,16 @@ export const tokenWords = {
   'not-a-token': 'with a token that has characters no header may hold',
 } as const satisfies Record<TokenFault, string>;
 
-const callers = 'which is for the caller to follow';
+const callers = 'is for the caller to follow';
 
 export const redirectWords = {
   ...targetWords,
   ...addressWords,
   'same-origin': allowed,
   'other-origin': allowed,
-  downgrade: 'from https to plain http',
-  'cross-origin': 'which is another origin',
-  hops: 'one redirect too many',
+  downgrade: 'goes from https to plain http',
+  'cross-origin': 'is another origin',
+  hops: 'is one redirect too many',
   status: callers,
   body: callers,
   method: callers,
@@ -422,18 +421,31 @@ const phaseAdvice = {
   unknown: 'Check the network and try again.',
 } as const satisfies Record<NetworkPhase, string>;
 
+function contactAdvice({ registry, realm, reason }: Failure & { kind: 'realm-forbidden' }): string {
+  // Nobody's token server is where a cloud keeps credentials: that line is not offered.
+  if (Object.hasOwn(addressWords, reason) && reason !== 'metadata') {
+    return `If this is meant, add to the policy: ${pairLine({ registry, realm: originOf(realm) })}.`;
+  }
+  // Q17
+  if (reason === 'not-https') return `Its operator must let it write an https realm, ${proxyHeader}.`;
+  return 'Its operator must correct the realm of its challenge.';
+}
+
 function redirectAdvice(reason: RedirectReason): string {
   switch (reason) {
     case 'cross-origin':
-      return " policy.redirects.crossOrigin: 'bare' or 'anonymous' would follow it without what was for the registry.";
+      return "policy.redirects.crossOrigin: 'bare' or 'anonymous' follows it without what is for the registry.";
     case 'hops':
-      return ' policy.redirects.max is the limit; a longer chain is mostly a loop.';
+      return 'policy.redirects.max is the limit; a longer chain is mostly a loop.';
     case 'downgrade':
-      return ' Its operator must let it write https URLs, mostly by having the proxy in front of it set X-Forwarded-Proto: https.';
+      return `Its operator must let it write https URLs, ${proxyHeader}.`;
     default:
-      return ' Its operator must correct it.';
+      return 'Its operator must correct it.';
   }
 }
+
+/** Q17, Q53: a registry behind a proxy that ends TLS takes its own scheme from this header. */
+const proxyHeader = 'mostly by having the proxy in front of it set X-Forwarded-Proto: https';
 
 function pairLine({ registry, realm }: RealmPair): string {
   return `policy.realms.pairs: { registry: ${literal(registry)}, realm: ${literal(realm)} }`;
@@ -465,11 +477,14 @@ function shown(url: string): string {
   return quoted(bare.slice(bare.lastIndexOf('@') + 1));
 }
 
+/** What the server said about it, in parentheses. */
 function said(problems: readonly Problem[]): string {
-  const words = problems.slice(0, 2).map(({ code, message }) => {
-    return quoted(code === '' || message === '' ? code + message : `${code}: ${message}`);
-  });
-  return words.length === 0 ? '' : `, ${words.join(' and ')}`;
+  const words = problems
+    .slice(0, 2)
+    .map(({ code, message }) =>
+      quoted(code === '' || message === '' ? code + message : `${code}: ${message}`),
+    );
+  return words.length === 0 ? '' : ` (${words.join(', ')})`;
 }
 
 function quoted(text: string): string {
@@ -481,22 +496,11 @@ function cut(text: string): string {
   return text.length > 256 ? `${text.slice(0, 255)}…` : text;
 }
 
-function scopes(text: string): string {
-  return text === '' ? 'no scope' : cut(toVisible(text));
+/** A list of scopes with the word that goes before it, or `''` when it is empty. */
+function scopes(text: string, before: string): string {
+  return text === '' ? '' : before + cut(toVisible(text));
 }
 
 function seconds(ms: number): string {
   return `${Math.ceil(ms / 100) / 10} s`;
-}
-
-function asker(anonymous: boolean): string {
-  return anonymous ? 'without a credential' : 'with the credential';
-}
-
-function asWhom(anonymous: boolean): string {
-  return anonymous ? 'nobody in particular' : 'the account';
-}
-
-function ask(anonymous: boolean): string {
-  return anonymous ? 'Check the name, or sign in.' : 'Check the name, or ask for access.';
 }
