@@ -265,7 +265,6 @@ class FieldReader {
       this.#at = end;
       return this.#line.slice(start, end);
     }
-    this.#guess(start, 'a value has characters that need quotes');
     let at = end;
     // Behind the last character that is no blank.
     let last = end;
@@ -279,6 +278,7 @@ class FieldReader {
       at++;
       if (!isBlank(unit)) last = at;
     }
+    this.#guess(start, 'a value has characters that need quotes');
     this.#at = at;
     return this.#line.slice(start, last);
   }
