@@ -33,9 +33,9 @@ export interface WorldOptions {
   /** Identity tokens that are known; each use replaces it by the next in line. */
   readonly identities?: string[];
   /** Answers in place of the token server; `n` counts its requests from 1. */
-  readonly onToken?: (n: number, out: Outgoing, world: World) => Answer | Promise<Answer> | null;
+  readonly onToken?: (n: number, out: Outgoing, world: World) => Answer | null | Promise<Answer | null>;
   /** Answers in place of the registry. */
-  readonly onRegistry?: (n: number, out: Outgoing, world: World) => Answer | Promise<Answer> | null;
+  readonly onRegistry?: (n: number, out: Outgoing, world: World) => Answer | null | Promise<Answer | null>;
 }
 
 export class World {
