@@ -24,12 +24,16 @@ export type Exchangeable = Exclude<Credential, { type: 'registry' }>;
 /** Why a credential cannot be used for a scheme. */
 export type CredentialFault =
   | 'empty'
+  | 'too-long'
   | 'colon-in-username'
   | 'control-character'
   | 'lone-surrogate'
   | 'not-a-token'
   | 'identity-token-for-basic'
   | 'registry-token-for-basic';
+
+/** UTF-16 units of a user name, a password or a token: Node, like most servers, takes 16 KiB of header fields in all. */
+const longest = 16_384;
 
 /**
  * Why `credential` cannot answer a challenge of `scheme`, or `null` when it can (RFC 7617 §2, RFC 6750 §2.1).
@@ -38,7 +42,8 @@ export type CredentialFault =
 export function credentialFault(credential: Credential, scheme: Scheme): CredentialFault | null {
   switch (credential.type) {
     case 'password':
-      if (credential.username === '' && credential.password === '') return 'empty';
+      // No registry takes a name alone, and each refused try counts towards a lock-out.
+      if (credential.password === '') return 'empty';
       if (credential.username.includes(':')) return 'colon-in-username';
       return textFault(credential.username) ?? textFault(credential.password);
     case 'identity':
@@ -47,15 +52,20 @@ export function credentialFault(credential: Credential, scheme: Scheme): Credent
     case 'registry':
       if (scheme === 'basic') return 'registry-token-for-basic';
       if (credential.token === '') return 'empty';
+      if (credential.token.length > longest) return 'too-long';
       return isBearerToken(credential.token) ? null : 'not-a-token';
   }
 }
 
-/** RFC 7617 §2 forbids control characters; a lone surrogate has no UTF-8 form and would become another password. */
+/**
+ * RFC 7617 §2 forbids control characters, and the profiles its §2.1 names forbid those of C1 too (RFC 8265 §4); a lone
+ * surrogate has no UTF-8 form and would become another password.
+ */
 function textFault(text: string): CredentialFault | null {
+  if (text.length > longest) return 'too-long';
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i);
-    if (unit < 0x20 || unit === 0x7f) return 'control-character';
+    if (unit < 0x20 || (unit >= 0x7f && unit <= 0x9f)) return 'control-character';
     if (unit >= 0xd800 && unit <= 0xdfff) {
       const next = text.charCodeAt(i + 1);
       if (unit > 0xdbff || !(next >= 0xdc00 && next <= 0xdfff)) return 'lone-surrogate';

@@ -371,6 +371,7 @@ export const releaseWords = {
 
 export const credentialWords = {
   empty: 'it is empty',
+  'too-long': 'it is longer than 16,384 characters, more than servers take',
   'colon-in-username': 'the user name has a colon in it, which would end it (RFC 7617 §2)',
   'control-character': 'it has a control character in it (RFC 7617 §2)',
   'lone-surrogate': 'it has half a surrogate pair in it, which has no UTF-8 form',

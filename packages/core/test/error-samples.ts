@@ -101,6 +101,7 @@ const redirects: Record<RedirectReason, 0> = {
 
 const credentialFaults: Record<CredentialFault, 0> = {
   empty: 0,
+  'too-long': 0,
   'colon-in-username': 0,
   'control-character': 0,
   'lone-surrogate': 0,
