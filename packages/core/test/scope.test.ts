@@ -99,10 +99,12 @@ describe('parseScopes and formatScopes', () => {
       [{ type: 'repository', name: '__proto__', actions: ['pull'] }, { opaque: 'constructor' }],
     ],
   ];
-  it.each(cases)('%s', (_, text, scopes, formatted = text) => {
-    expect(parseScopes(text)).toEqual(scopes);
-    expect(formatScopes(parseScopes(text))).toBe(formatted);
-  });
+  for (const [title, text, scopes, formatted = text] of cases) {
+    it(title, () => {
+      expect(parseScopes(text)).toEqual(scopes);
+      expect(formatScopes(parseScopes(text))).toBe(formatted);
+    });
+  }
 
   it('leaves entries that say nothing out', () => {
     const scopes = [{ opaque: '' }, { type: 'repository', name: '', actions: ['pull'] }, { opaque: 'a' }];
