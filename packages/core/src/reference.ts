@@ -59,8 +59,7 @@ export function parseReference(text: string): Reference {
   const digest = nameEnd < text.length ? text.slice(nameEnd + 1) : undefined;
 
   checkRegistry(registry);
-  if (pathStart === 0 && path === 'localhost')
-    fail('localhost is a registry, and no repository follows', pathEnd);
+  if (pathStart === 0 && path === 'localhost') fail('localhost is a registry without a repository', pathEnd);
   checkPath(path, pathStart);
   if (tag !== undefined) checkTag(tag, pathEnd + 1);
   if (digest !== undefined) checkDigest(digest, nameEnd + 1);
@@ -81,11 +80,11 @@ export function formatReference({ registry, repository, tag, digest }: Reference
 export type EndpointKind = 'ping' | 'catalog' | 'tags' | 'manifest' | 'blob' | 'referrers' | 'uploads';
 
 /**
- * The URL of an endpoint, on https but for loopback hosts, which like everywhere speak http unless told otherwise.
+ * The URL of an endpoint: https, but http for loopback hosts, as other clients do.
  *
  * @param reference of which `ping` and `catalog` read the registry alone. A `manifest` is that of the digest, else of the
  *   tag, else of `latest`; `blob` and `referrers` need a digest.
- * @param options `insecure` says whether to speak http, whatever the host
+ * @param options `insecure` decides between the two, whatever the host
  * @throws {InvalidReference} when a part of the reference is none
  * @throws {TypeError} when a part that the endpoint needs is missing
  */

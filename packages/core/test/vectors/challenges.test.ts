@@ -161,6 +161,7 @@ describeTopic('challenges', {
     'error-from-response': errorBody,
     'error-message': errorBody,
   },
+  // `reads-on` and `opaque-scope-is-demanded` take none of our cases; the tests of the same clients hold more than these.
   rules: [
     {
       name: 'quoted-name',
