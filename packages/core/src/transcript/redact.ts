@@ -108,6 +108,9 @@ const proseMembers = new Set([
   'type',
 ]);
 
+/** Members by whose exact name a token response is read; others are searched for secrets. */
+const knownMembers = new Set([...proseMembers, 'access_token', 'refresh_token', 'token']);
+
 /** `expires_in` is read up to nine digits; a time in RFC 3339 is shorter than this with any fraction that is in use. */
 const longestValue = new Map([
   ['expires_in', 9],
@@ -283,7 +286,7 @@ export class Redactor {
     if (depth >= deepest) return {};
     return Object.fromEntries(
       Object.entries(value).map(([key, member]) => [
-        isTokenName(key) || proseMembers.has(key) ? key : this.clean(key),
+        knownMembers.has(key) ? key : this.clean(key),
         this.#member(key, member, depth + 1),
       ]),
     );

@@ -73,7 +73,7 @@ export class Secrets {
     return name + flawOf(secret);
   }
 
-  /** `text` with every known secret in it replaced by its name. */
+  /** `text` with every known secret in it replaced by its name, and by what in it would end a header or a quoted string. */
   hide(text: string): string {
     const spans: Span[] = [];
     for (const view of viewsOf(text)) for (const needle of this.#needles) find(needle, view, spans);
@@ -81,7 +81,8 @@ export class Secrets {
     let hidden = '';
     let from = 0;
     for (const { start, end, name } of merged(spans)) {
-      hidden += text.slice(from, start) + name;
+      const secret = text.slice(start, end);
+      hidden += text.slice(from, start) + name + flawOf(secret) + (hasBareQuote(secret) ? '"' : '');
       from = end;
     }
     return hidden + text.slice(from);
@@ -127,6 +128,15 @@ export function flawOf(text: string): string {
     if (char >= '\ud800' && char <= '\udfff' && char.length === 1) flaw = '\ud800';
   }
   return flaw;
+}
+
+/** Whether `text` holds a quote without a backslash before it. */
+function hasBareQuote(text: string): boolean {
+  for (let at = 0; at < text.length; at++) {
+    if (text.charAt(at) === '\\') at++;
+    else if (text.charAt(at) === '"') return true;
+  }
+  return false;
 }
 
 /** Whole groups of the base64 of `text` in UTF-8: what follows in the encoded text changes only the last. */
@@ -175,24 +185,32 @@ function isTokenChar(char: string): boolean {
   return tokenChars.includes(char);
 }
 
+/** A peer's encoding, and ours around it: a scope that holds an encoded secret is encoded again for the token request. */
+const layers = 2;
+
 function viewsOf(text: string): readonly View[] {
-  const views: View[] = [{ text, offset: (index) => index }];
-  if (text.includes('%') || text.includes('\\')) views.push(decoded(text, false));
-  if (text.includes('+')) views.push(decoded(text, true));
-  return views;
+  const views: View[] = [];
+  let view: View = { text, offset: (index) => index };
+  for (let layer = 0; ; layer++) {
+    views.push(view);
+    if (layer === layers) return views;
+    if (view.text.includes('+')) views.push(decoded(view, true));
+    if (!view.text.includes('%') && !view.text.includes('\\')) return views;
+    view = decoded(view, false);
+  }
 }
 
-/** `text` with percent-encoding and backslash escapes undone, and `+` for a space where forms write it so. */
-function decoded(text: string, plus: boolean): View {
+/** A view with percent-encoding and backslash escapes undone, and `+` for a space where forms write it so. */
+function decoded({ text, offset }: View, plus: boolean): View {
   const offsets: number[] = [];
   let plain = '';
   for (let at = 0; at < text.length; ) {
     const [char, width] = readChar(text, at, plus);
-    for (let unit = 0; unit < char.length; unit++) offsets.push(at);
+    for (let unit = 0; unit < char.length; unit++) offsets.push(offset(at));
     plain += char;
     at += width;
   }
-  return { text: plain, offset: (index) => offsets[index] ?? text.length };
+  return { text: plain, offset: (index) => offsets[index] ?? offset(text.length) };
 }
 
 type Read = readonly [char: string, width: number];
