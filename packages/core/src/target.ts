@@ -14,7 +14,7 @@ export type TargetFault =
   /** Not a URL, empty, or with a control character in it. */
   | 'unparsable'
   | 'too-long'
-  /** Neither https nor http. */
+  /** Neither https nor http, or something before a colon that can be no scheme. */
   | 'scheme'
   /**
    * `%`, `\` or a space in the authority, no authority after a scheme, another origin without a scheme, or a host that
@@ -42,6 +42,7 @@ export function readTarget(text: string, base: URL, maxChars: number): Target {
   const absolute = parse(text);
   const url = absolute ?? parse(text, base.origin + base.pathname);
   if (url === null) return refuse('unparsable');
+  if (absolute === null && forgotScheme(text)) return refuse('scheme');
   if (absolute !== null) {
     if (url.protocol !== 'https:' && url.protocol !== 'http:') return refuse('scheme');
     const fault = authorityFault(text, url.protocol);
@@ -83,6 +84,15 @@ function hasControl(text: string): boolean {
   for (let at = 0; at < text.length; at++) {
     const unit = text.charCodeAt(at);
     if (unit < 0x20 || unit === 0x7f) return true;
+  }
+  return false;
+}
+
+/** A relative reference has no colon in its first segment (RFC 3986 §4.2): `127.0.0.1:8080/token` was meant as a host. */
+function forgotScheme(text: string): boolean {
+  for (const char of text) {
+    if (char === ':') return true;
+    if (char === '/' || char === '?' || char === '#') return false;
   }
   return false;
 }

@@ -27,6 +27,9 @@ describe('readTarget keeps what a peer wrote', () => {
     ['../auth', 'https://registry.example.com/v2/a/b/auth'],
     ['?service=x', 'https://registry.example.com/v2/a/b/tags/list?service=x'],
     ['token', 'https://registry.example.com/v2/a/b/tags/token'],
+    ['token/a:b', 'https://registry.example.com/v2/a/b/tags/token/a:b'],
+    ['?at=a:b', 'https://registry.example.com/v2/a/b/tags/list?at=a:b'],
+    ['#a:b', 'https://registry.example.com/v2/a/b/tags/list'],
     ['//registry.example.com/token', 'https://registry.example.com/token'],
   ])('%s is relative to the response’s URL (requirement 33)', (text, href) => {
     expect(read(text).url?.href).toBe(href);
@@ -64,6 +67,9 @@ const refused: readonly (readonly [text: string, fault: TargetFault])[] = [
   ['blob:https://registry.example.com/0000', 'scheme'],
   ['wss://a.example/t', 'scheme'],
   ['registry.example.com:5000/token', 'scheme'],
+  ['127.0.0.1:8080', 'scheme'],
+  ['127.0.0.1:8080/token', 'scheme'],
+  [':8080/token', 'scheme'],
 
   ['https:a.example/token', 'bad-authority'],
   ['https:/a.example/token', 'bad-authority'],
