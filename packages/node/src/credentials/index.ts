@@ -1,1 +1,2 @@
-export {};
+export type { DockerKeychainOptions } from './docker.ts';
+export { CredentialsError, dockerKeychain } from './docker.ts';
