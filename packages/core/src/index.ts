@@ -1,4 +1,4 @@
-export type { Challenge, ChallengeProblem, ParsedChallenges } from './challenge.ts';
+export type { Challenge, ChallengeLimits, ChallengeProblem, ParsedChallenges } from './challenge.ts';
 export { parseChallenges } from './challenge.ts';
 export type { Credential, CredentialFault } from './credential.ts';
 export type {

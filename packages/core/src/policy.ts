@@ -6,6 +6,8 @@
  * A value added here must be added to `model/alphabet.ts` too, or that file does not compile.
  */
 
+import { type ChallengeLimits, challengeLimits } from './challenge.ts';
+
 /** Schemes this client can answer. */
 export type Scheme = 'bearer' | 'basic';
 
@@ -15,17 +17,11 @@ export interface RealmPair {
   readonly realm: string;
 }
 
-export interface Limits {
+export interface Limits extends ChallengeLimits {
   /** Grants asked for in one handshake, redirects included. */
   readonly grants: number;
   /** Redirects followed for one request. */
   readonly hops: number;
-  /** UTF-16 units of all `WWW-Authenticate` lines together. */
-  readonly challengeBytes: number;
-  readonly challenges: number;
-  /** Parameters in one challenge. */
-  readonly params: number;
-  readonly realmChars: number;
   /** Decoded bytes of a token response. 128 KiB: the largest known token, a JWT with 100 scopes, is below 16 KiB. */
   readonly tokenBodyBytes: number;
   /** Decoded bytes of a registry's error body that are read for `problem`. */
@@ -96,10 +92,7 @@ export const defaultPolicy: Policy = {
   limits: {
     grants: 3,
     hops: 5,
-    challengeBytes: 16_384,
-    challenges: 16,
-    params: 32,
-    realmChars: 2_048,
+    ...challengeLimits,
     tokenBodyBytes: 131_072,
     problemBytes: 4_096,
     cachedGrants: 10_000,
