@@ -152,13 +152,13 @@ function explainCredential({ registry, found }: CredentialStep): string {
   if (found === null) return `no credential for ${registry}`;
   switch (found.type) {
     case 'anonymous':
-      return `no credential for ${registry}, says ${found.source}`;
+      return `no credential for ${registry} (${found.source})`;
     case 'password':
-      return `credential for ${registry}: user name and password, from ${found.source}`;
+      return `credential for ${registry}: user name and password (${found.source})`;
     case 'identity':
-      return `credential for ${registry}: an identity token, from ${found.source}`;
+      return `credential for ${registry}: an identity token (${found.source})`;
     case 'registry':
-      return `credential for ${registry}: a ready token, from ${found.source}`;
+      return `credential for ${registry}: a ready token (${found.source})`;
   }
 }
 
