@@ -20,7 +20,7 @@ import type { HandshakeAnswer, NoResponse, Obtain, RegistryResponse, RegistrySen
 import type { Failure } from './failure.ts';
 import { anonymous, canonicalScopes, type Grant, isNearExpiry, type Need } from './grant.ts';
 import { type Head, type HeaderList, headerValue, headerValues, type RegistryRequest } from './message.ts';
-import { defaultPolicy, type Policy } from './policy.ts';
+import type { Policy } from './policy.ts';
 import { inPair, judgeRealm, mayCarrySecrets } from './realm.ts';
 import { isCallers, judgeRedirect } from './redirect.ts';
 import {
@@ -149,7 +149,7 @@ export function start(request: RegistryRequest, policy: Policy, hint: Hint | nul
     elsewhere: hint?.elsewhere ?? null,
     vain: null,
   };
-  if (callerAuthorized(context) || hint?.scheme === 'none') return send(context, []);
+  if (isAuthorized(context.request) || hint?.scheme === 'none') return send(context, []);
   if (hint !== null && isUsable(hint, context)) {
     const need = needFor(context, hint.scheme, hint.realm, hint.service, []);
     return obtain({ ...context, hint }, need, null, null, []);
@@ -235,7 +235,7 @@ function obtain(
   return {
     phase: 'obtaining',
     awaiting: { type: 'obtain', need, replacing },
-    context: { ...context, held: null, grants: context.grants + 1 },
+    context: { ...context, held: null, vain: null, grants: context.grants + 1 },
     lessons,
     otherwise,
   };
@@ -262,10 +262,7 @@ function onProbed(context: Context, { head }: RegistryResponse): HandshakeState 
     const open = head.status >= 200 && head.status < 300;
     return send(context, open ? [{ type: 'open', url: context.url }] : []);
   }
-  const choice = choose(context, head, 'ping');
-  if (choice.need === null) return fail(context, choice.failure, choice.lessons);
-  if (exhausted(context)) return fail(context, grantsFailure(context), choice.lessons);
-  return obtain(choice.context, choice.need, null, null, choice.lessons);
+  return answerChallenge(context, choose(context, head, 'ping'), null);
 }
 
 function onResponse(context: Context, answer: RegistryResponse): HandshakeState {
@@ -276,59 +273,36 @@ function onResponse(context: Context, answer: RegistryResponse): HandshakeState 
   if (status === 401) return onUnauthorized(here, answer);
   if (status === 403 || status === 400) return onForbidden(here, answer);
   const open =
-    here.held === null && !here.crossed && status >= 200 && status < 300 && !callerAuthorized(here);
+    here.held === null && !here.crossed && status >= 200 && status < 300 && !isAuthorized(here.request);
   return deliver(here, head, null, open ? [{ type: 'open', url: here.url }] : []);
 }
 
 function onUnauthorized(context: Context, answer: RegistryResponse): HandshakeState {
   const { head, at } = answer;
-  const { request, policy, held } = context;
-  if (callerAuthorized(context)) {
-    return deliver(context, head, denied(context, answer, 'caller-authorization', []), []);
-  }
-  // A platform that follows redirects cannot be asked to send a grant to where it ended up.
-  if (
-    context.crossed &&
-    (policy.redirects.crossOrigin !== 'anonymous' || policy.redirects.mode === 'platform')
-  ) {
+  const { request, held } = context;
+  if (context.crossed && !answersStrangers(context)) {
     return deliver(context, head, denied(context, answer, 'redirect-target', []), []);
   }
+  if (isAuthorized(context.request)) {
+    return deliver(context, head, denied(context, answer, 'caller-authorization', []), []);
+  }
   const choice = choose(context, head, 'request');
-  const next = choice.need;
   const lessons: readonly Lesson[] =
     held === null ? choice.lessons : [...choice.lessons, { type: 'refused', grant: held.grant }];
-  if (request.body === 'once')
+  if (request.body === 'once') {
     return deliver(context, head, { kind: 'body-spent', url: context.url }, lessons);
-  if (next === null && choice.failure.kind !== 'challenge-unusable')
-    return fail(context, choice.failure, lessons);
+  }
+  if (held === null) return answerChallenge(context, choice, head);
 
-  if (held === null) {
-    if (next === null) return deliver(context, head, choice.failure, lessons);
-    // The hint was right, so that asking again would only double the load of a token server in trouble.
-    if (context.vain !== null && sameNeed(context.vain.need, next))
-      return fail(context, context.vain.failure, lessons);
-    if (exhausted(context)) return deliver(context, head, grantsFailure(context), lessons);
-    return obtain(choice.context, next, null, null, lessons);
-  }
-
-  const reaches = coversScopes(held.need.scopes, choice.demand);
-  const renewed = next !== null && (!sameChallenge(held.need, next) || !reaches);
-  if (exhausted(context)) {
-    const failure = renewed ? grantsFailure(context) : refusedFailure(context, held, choice, answer);
-    return deliver(context, head, failure, lessons);
-  }
-  if (choice.insufficient && next !== null && !reaches) {
-    // Rule 6: the token is good and does not reach far enough. More is asked for once.
-    if (!context.widened) return widen(choice.context, held, next, lessons);
-  } else if (!context.replaced && isSuspect(held, at)) {
-    return replace(choice.context, held, next, lessons);
-  } else if (renewed) {
-    return obtain({ ...choice.context, hint: null }, next, null, null, lessons);
-  } else if (context.hint !== null && held.grant.from === 'exchange' && !choice.insufficient) {
-    // Rule 11. A refused credential is not sent again: servers count those (requirement 89).
-    return bare(context, lessons);
-  }
-  return deliver(context, head, refusedFailure(context, held, choice, answer), lessons);
+  // Rule 5: what came from memory or may be too old says little about the credential when it is refused.
+  const suspect = held.reuse !== 'fresh' || isNearExpiry(held.grant, at);
+  const again = tryAgain(context, held, choice, head.status, suspect, lessons);
+  if (again !== null) return again;
+  if (choice.failure !== null) return conclude(context, head, choice.failure, lessons);
+  const isLimit =
+    exhausted(context) && isAnother(held.need, choice) && !(choice.insufficient && context.widened);
+  const failure = isLimit ? grantsFailure(context) : refusedFailure(context, held, choice, answer);
+  return deliver(context, head, failure, lessons);
 }
 
 /** 403, and the 400 that some registries give an old token (Q43). */
@@ -336,29 +310,26 @@ function onForbidden(context: Context, answer: RegistryResponse): HandshakeState
   const { head, at } = answer;
   const { request, held } = context;
   const forbidden = head.status === 403;
-  if (held === null || context.crossed) {
-    return deliver(context, head, forbidden ? denied(context, answer, 'forbidden', []) : null, []);
+  if (held === null) {
+    const reason = isAuthorized(context.request) && !context.crossed ? 'caller-authorization' : 'forbidden';
+    return deliver(context, head, forbidden ? denied(context, answer, reason, []) : null, []);
   }
   const choice =
     headerValue(head.headers, 'www-authenticate') === null ? null : choose(context, head, 'request');
-  const demand = choice?.demand ?? [];
+  const insufficient = choice?.insufficient ?? false;
   const aged = choice === null && isNearExpiry(held.grant, at);
   const suspect = aged || (forbidden && held.reuse === 'superset');
-  const lessons: readonly Lesson[] = suspect ? [{ type: 'refused', grant: held.grant }] : [];
-
-  if (request.body !== 'once' && !exhausted(context)) {
-    const reaches = coversScopes(held.need.scopes, demand);
-    if (forbidden && choice?.need && choice.insufficient && !reaches && !context.widened) {
-      return widen(choice.context, held, choice.need, choice.lessons);
-    }
-    if (suspect && !context.replaced) return replace(context, held, null, lessons);
-    // Rule 11, where repeating is harmless: what the hint led to ask for may not be what this registry wants to see.
-    if (forbidden && context.hint !== null && held.grant.from === 'exchange' && isSafe(request.method)) {
-      return bare(context, lessons);
-    }
-  }
-  const reason = choice?.insufficient ? 'insufficient-scope' : 'forbidden';
-  return deliver(context, head, forbidden ? denied(context, answer, reason, demand) : null, lessons);
+  const lessons: readonly Lesson[] =
+    suspect || (forbidden && insufficient) ? [{ type: 'refused', grant: held.grant }] : [];
+  const isRefusal = forbidden || suspect;
+  const again =
+    isRefusal && request.body !== 'once'
+      ? tryAgain(context, held, choice, head.status, suspect, lessons)
+      : null;
+  if (again !== null) return again;
+  const reason = insufficient ? 'insufficient-scope' : 'forbidden';
+  const failure = forbidden ? denied(context, answer, reason, choice?.demand ?? []) : null;
+  return deliver(context, head, failure, lessons);
 }
 
 function onGranted(
@@ -377,7 +348,7 @@ function onGranted(
 
 function onRefused(context: Context, need: Need, otherwise: Need | null, failure: Failure): HandshakeState {
   if (otherwise !== null && !exhausted(context) && failure.kind !== 'rate-limited') {
-    return obtain(context, otherwise, null, null, []);
+    return obtain({ ...context, hint: null }, otherwise, null, null, []);
   }
   if (context.hint !== null && !endsHint(failure)) return bare({ ...context, vain: { need, failure } }, []);
   return fail(context, failure, []);
@@ -398,11 +369,50 @@ function onRedirect(context: Context, head: Head): HandshakeState {
     return fail(context, { kind: 'redirect-refused', from: url, to, reason, hops }, []);
   }
   const moved: Context = { ...context, url: judged.url.href, hops: hops + 1 };
-  if (judged.sameOrigin) return send(moved, []);
-  return send({ ...moved, crossed: true, held: null, hint: null, elsewhere: null, vain: null }, []);
+  return send(judged.sameOrigin ? moved : asStranger(moved), []);
 }
 
-// Ways to try again. Each is taken at most once, or changes what is asked for.
+// Ways to go on. Each is taken at most once, or changes what is asked for.
+
+/** Nothing was held yet: the challenge is answered, or it ends. `head` is the answer to the caller's own request, if it was that. */
+function answerChallenge(context: Context, choice: Chosen, head: Head | null): HandshakeState {
+  const { lessons, need } = choice;
+  if (need === null) return conclude(context, head, choice.failure, lessons);
+  // The hint was right, so that asking again would only double the load of a token server in trouble.
+  if (context.vain !== null && repeats(context.vain.need, need)) {
+    return fail(context, context.vain.failure, lessons);
+  }
+  if (exhausted(context)) return conclude(context, head, grantsFailure(context), lessons);
+  return obtain(choice.context, need, null, null, lessons);
+}
+
+/** What follows when what was held is refused, or `null` when that is final. */
+function tryAgain(
+  context: Context,
+  held: Held,
+  choice: Chosen | null,
+  status: number,
+  suspect: boolean,
+  lessons: readonly Lesson[],
+): HandshakeState | null {
+  const here = choice?.context ?? context;
+  const next = choice?.need ?? null;
+  const demand = choice?.demand ?? [];
+  // Rule 6 is about tokens: a password reaches as far as it can.
+  const insufficient = held.need.scheme === 'bearer' && (choice?.insufficient ?? false);
+  if (!exhausted(context)) {
+    if (insufficient && next !== null && !coversScopes(held.need.scopes, demand)) {
+      return context.widened ? null : widen(here, held, next, lessons);
+    }
+    if (suspect && !context.replaced) return replace(here, held, next, lessons);
+    if (status === 401 && next !== null && choice !== null && isAnother(held.need, choice)) {
+      return obtain({ ...here, hint: null }, next, null, null, lessons);
+    }
+  }
+  // Rule 11. A challenge that names the scope has decided; a refused credential is not sent again (requirement 89).
+  const ends = insufficient || (status === 401 && held.grant.from === 'credential');
+  return context.hint === null || ends ? null : bare(context, lessons);
+}
 
 /** Rule 5: the same need, under the challenge the refused grant was obtained under, then under the new one. */
 function replace(
@@ -437,9 +447,17 @@ function endsHint(failure: Failure): boolean {
   );
 }
 
-/** Rule 5: the grant came from memory or may be too old, so that its refusal says little about the credential. */
-function isSuspect(held: Held, at: number): boolean {
-  return held.reuse !== 'fresh' || isNearExpiry(held.grant, at);
+/** Ends with the registry's own answer where that says it all, else with the failure alone. */
+function conclude(
+  context: Context,
+  head: Head | null,
+  failure: Failure,
+  lessons: readonly Lesson[],
+): HandshakeState {
+  const isAnswer = failure.kind === 'challenge-unusable' || failure.kind === 'limit';
+  return head !== null && isAnswer
+    ? deliver(context, head, failure, lessons)
+    : fail(context, failure, lessons);
 }
 
 // Reading a challenge.
@@ -476,7 +494,7 @@ function choose(before: Context, head: Head, asked: 'ping' | 'request'): Chosen 
     if (scheme === 'bearer') {
       const challenge = bestBearer(bearers, context);
       if (challenge === null) continue;
-      const realm = resolveRealm(challenge, url);
+      const realm = resolveRealm(challenge, url, policy);
       if (context.crossed && !releasable(realm, url, policy)) {
         const { release } = judgeRealm(realm, { registry: url, credential: true }, policy);
         const registry = new URL(url).origin;
@@ -484,7 +502,8 @@ function choose(before: Context, head: Head, asked: 'ping' | 'request'): Chosen 
         refusal ??= { kind: 'realm-untrusted', registry, realm, reason: release.reason, pair };
         continue;
       }
-      const service = challenge.params['service'] ?? null;
+      // Empty is none: `service=` is not sent where none was asked for (requirement 32).
+      const service = challenge.params['service'] || null;
       const demand = asked === 'ping' || isPing(url) ? [] : parseScopes(challenge.params['scope'] ?? '');
       return {
         context,
@@ -529,9 +548,9 @@ function choose(before: Context, head: Head, asked: 'ping' | 'request'): Chosen 
  * that may not be contacted is still a need: a ready bearer token answers it without a word to the realm.
  */
 function bestBearer(bearers: readonly Challenge[], { url, policy }: Context): Challenge | null {
-  const releases = bearers.find((c) => releasable(resolveRealm(c, url), url, policy));
+  const releases = bearers.find((c) => releasable(resolveRealm(c, url, policy), url, policy));
   const contacts = (c: Challenge): boolean =>
-    judgeRealm(resolveRealm(c, url), { registry: url, credential: false }, policy).contact.allow;
+    judgeRealm(resolveRealm(c, url, policy), { registry: url, credential: false }, policy).contact.allow;
   return releases ?? bearers.find(contacts) ?? bearers[0] ?? null;
 }
 
@@ -543,7 +562,7 @@ function releasable(realm: string, registry: string, policy: Policy): boolean {
 /** The first realm offered at another host than the registry's own (Q13): Basic after that is a downgrade. */
 function realmElsewhere(bearers: readonly Challenge[], { url, policy }: Context): string | null {
   for (const challenge of bearers) {
-    const realm = resolveRealm(challenge, url);
+    const realm = resolveRealm(challenge, url, policy);
     const { release } = judgeRealm(realm, { registry: url, credential: true }, policy);
     if (release.reason !== 'same-origin' && release.reason !== 'same-host') return realm;
   }
@@ -551,9 +570,9 @@ function realmElsewhere(bearers: readonly Challenge[], { url, policy }: Context)
 }
 
 /** A realm may be relative to the URL that produced the challenge (requirement 33). */
-function resolveRealm(challenge: Challenge, url: string): string {
+function resolveRealm(challenge: Challenge, url: string, policy: Policy): string {
   const realm = challenge.params['realm'] ?? '';
-  return judgeRealm(realm, { registry: url, credential: false }, defaultPolicy).url?.href ?? realm;
+  return judgeRealm(realm, { registry: url, credential: false }, policy).url?.href ?? realm;
 }
 
 function needFor(
@@ -581,14 +600,22 @@ function sameChallenge(a: Need, b: Need): boolean {
   return a.scheme === b.scheme && a.realm === b.realm && a.service === b.service;
 }
 
-function sameNeed(a: Need, b: Need): boolean {
-  return sameChallenge(a, b) && canonicalScopes(a.scopes) === canonicalScopes(b.scopes);
+/** Whether `next` is what `vain` was, with no part of it challenged that could be asked for alone (rule 6). */
+function repeats(vain: Need, next: Need): boolean {
+  const { scopes, challenged } = next;
+  const hasPart = scopes.length > 1 && challenged.length > 0 && !coversScopes(challenged, scopes);
+  return sameChallenge(vain, next) && canonicalScopes(vain.scopes) === canonicalScopes(scopes) && !hasPart;
+}
+
+/** Whether a challenge asks for something else than was asked for, or for more of it. */
+function isAnother(asked: Need, { need, demand }: Chosen): boolean {
+  return need !== null && !(sameChallenge(asked, need) && coversScopes(asked.scopes, demand));
 }
 
 // Facts about a request, an answer, a context.
 
 /** The caller brought its own `Authorization`: it is carried, within its origin, and nothing is answered for it. */
-function callerAuthorized({ request }: Context): boolean {
+function isAuthorized(request: RegistryRequest): boolean {
   return request.headers.some(([name]) => name === 'authorization');
 }
 
@@ -610,17 +637,34 @@ function mayFollow({ request, policy }: Context): boolean {
   return policy.redirects.mode === 'judge' && request.redirect !== 'manual';
 }
 
-/** Methods that change nothing (RFC 9110 §9.2.1), so that a repeat costs only itself. */
-function isSafe(method: string): boolean {
-  return method === 'GET' || method === 'HEAD';
-}
-
 /** Where the platform says the answer came from, when it followed redirects by itself. */
 function arrived(context: Context, head: Head): Context {
   if (head.url === undefined || !URL.canParse(head.url)) return context;
   const moved: Context = { ...context, url: head.url };
-  const crossed = new URL(head.url).origin !== new URL(context.url).origin;
-  return crossed ? { ...moved, crossed, held: null, hint: null, elsewhere: null } : moved;
+  return new URL(head.url).origin === new URL(context.url).origin ? moved : asStranger(moved);
+}
+
+/** Rule 7: at another origin nothing holds that was true of the one before. */
+function asStranger(context: Context): Context {
+  return {
+    ...context,
+    crossed: true,
+    hint: null,
+    held: null,
+    replaced: false,
+    widened: false,
+    elsewhere: null,
+    vain: null,
+  };
+}
+
+/** Whether a redirect target's challenge is answered. A platform that follows cannot be asked to send a grant where it ended up. */
+function answersStrangers({ request, policy }: Context): boolean {
+  return (
+    policy.redirects.crossOrigin === 'anonymous' &&
+    policy.redirects.mode === 'judge' &&
+    !isAuthorized(request)
+  );
 }
 
 function headersOf({ request, crossed }: Context): HeaderList {
