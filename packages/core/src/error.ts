@@ -161,8 +161,8 @@ export function describe(failure: Failure): string {
     }
     case 'insecure-transport':
       return (
-        `${shown(failure.url)} asks for a credential over plain http, where everyone on the way can read it, so none was ` +
-        `sent. Use https, or add ${literal(failure.host)} to policy.insecureHosts if the network in between is yours.`
+        `${shown(failure.url)} is plain http, where everyone on the way can read a credential, so none was sent. Use https, ` +
+        `or add ${literal(failure.host)} to policy.insecureHosts if the network in between is yours.`
       );
     case 'credential-missing': {
       const { registry, realm, status, problems } = failure;

@@ -197,7 +197,6 @@ export const scripts: fc.Arbitrary<Script> = fc.record({
       `${registry}/v2/a/b/tags/list`,
       `${registry}/v2/a/b/tags/list?n=5&sig=CANARY-query`,
       `${registry}/v2/a/b/blobs/uploads/?mount=sha256:1&from=c/d&CANARY-valueless`,
-      'https://alice:CANARY-userinfo@registry.example/v2/a/b/tags/list',
       'http://registry.example/v2/a/b/tags/list',
       `${registry}/v2/`,
     ),
