@@ -10,13 +10,16 @@ import type { Authorization, Grant, Need } from './grant.ts';
 import type { Head, HeaderList, Problem } from './message.ts';
 import type { Secret } from './secret.ts';
 
+/** A caller's header fields. A value that may be a secret is bound to the origin the caller made the request for. */
+export type SealedHeaders = readonly (readonly [name: string, value: string | Secret])[];
+
 /** Send a request to a registry, or to where it redirected. */
 export interface RegistrySend {
   readonly type: 'send';
   readonly to: 'registry';
   readonly method: string;
   readonly url: string;
-  readonly headers: HeaderList;
+  readonly headers: SealedHeaders;
   readonly authorization: Authorization | null;
   readonly body: 'none' | 'caller';
   /** `follow` only where policy leaves redirects to the platform. */

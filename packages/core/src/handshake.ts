@@ -16,7 +16,14 @@
  */
 
 import { type Challenge, parseChallenges } from './challenge.ts';
-import type { HandshakeAnswer, NoResponse, Obtain, RegistryResponse, RegistrySend } from './effect.ts';
+import type {
+  HandshakeAnswer,
+  NoResponse,
+  Obtain,
+  RegistryResponse,
+  RegistrySend,
+  SealedHeaders,
+} from './effect.ts';
 import type { Failure } from './failure.ts';
 import { anonymous, canonicalScopes, type Grant, isNearExpiry, type Need } from './grant.ts';
 import { type Head, type HeaderList, headerValue, headerValues, type RegistryRequest } from './message.ts';
@@ -32,6 +39,7 @@ import {
   scopesForRequest,
   unionScopes,
 } from './scope.ts';
+import { Secret } from './secret.ts';
 
 /** What is remembered of an origin: how it challenged last. Scopes are never remembered (Q15). */
 export type Hint = Challenged | Open;
@@ -69,9 +77,12 @@ interface Held {
   readonly reuse: 'fresh' | 'cached' | 'superset';
 }
 
+/** The caller's request, so that it can be printed: what may be a secret in its headers is one. */
+type Request = Omit<RegistryRequest, 'headers'> & { readonly headers: SealedHeaders };
+
 /** All that a state remembers. */
 export interface Context {
-  readonly request: RegistryRequest;
+  readonly request: Request;
   readonly policy: Policy;
   /** Where the request stands now. */
   readonly url: string;
@@ -121,22 +132,27 @@ export type HandshakeState =
       readonly failure: Failure;
     };
 
-/** Headers that may accompany a request to an origin the caller did not name: an allow-list (CVE-2026-40895). */
+/**
+ * Headers that may accompany a request to an origin the caller did not name: an allow-list (CVE-2026-40895). Any other is a
+ * secret of the origin the request was made for.
+ */
 const portableHeaders = ['accept', 'user-agent', 'range', 'if-range'];
 
 /**
  * Begins the handshake of `request`.
  *
  * @param hint what is remembered of the request's origin, if anything
- * @throws TypeError when `request.url` is not an absolute http or https URL
+ * @returns a state that waits; or `failed`, when the caller's own `Authorization` would travel over http without leave
+ * @throws TypeError when `request.url` is not an absolute http or https URL, or holds a user name or password
  */
 export function start(request: RegistryRequest, policy: Policy, hint: Hint | null = null): HandshakeState {
   const url = new URL(request.url);
-  if (url.protocol !== 'https:' && url.protocol !== 'http:') {
-    throw new TypeError(`[@reg/core] a registry request needs an http or https URL, not ${url.protocol}`);
+  const isHttp = url.protocol === 'https:' || url.protocol === 'http:';
+  if (!isHttp || url.username !== '' || url.password !== '') {
+    throw new TypeError('[@reg/core] a registry request needs an http or https URL without a user name');
   }
   const context: Context = {
-    request,
+    request: { ...request, headers: sealed(request.headers, url.origin) },
     policy,
     url: request.url,
     hops: 0,
@@ -487,7 +503,7 @@ function choose(before: Context, head: Head, asked: 'ping' | 'request'): Chosen 
   const none = { context, lessons: [], demand: [], insufficient: false, need: null } as const;
 
   if (!mayCarrySecrets(new URL(url), policy) && challenges.length > 0) {
-    return { ...none, failure: { kind: 'insecure-transport', url, host: new URL(url).host } };
+    return { ...none, failure: insecureFailure(context) };
   }
   let refusal: Failure | null = null;
   for (const scheme of policy.schemes) {
@@ -615,7 +631,7 @@ function isAnother(asked: Need, { need, demand }: Chosen): boolean {
 // Facts about a request, an answer, a context.
 
 /** The caller brought its own `Authorization`: it is carried, within its origin, and nothing is answered for it. */
-function isAuthorized(request: RegistryRequest): boolean {
+function isAuthorized(request: Request): boolean {
   return request.headers.some(([name]) => name === 'authorization');
 }
 
@@ -667,8 +683,15 @@ function answersStrangers({ request, policy }: Context): boolean {
   );
 }
 
-function headersOf({ request, crossed }: Context): HeaderList {
+function headersOf({ request, crossed }: Context): SealedHeaders {
   return crossed ? request.headers.filter(([name]) => portableHeaders.includes(name)) : request.headers;
+}
+
+function sealed(headers: HeaderList, origin: string): SealedHeaders {
+  return headers.map(([name, value]) => [
+    name,
+    portableHeaders.includes(name) ? value : new Secret(value, origin),
+  ]);
 }
 
 /** `/v2/` of the registry that `url` belongs to, its path prefix kept (Q56). */
@@ -691,6 +714,10 @@ function originOf(url: string): string {
 
 function networkFailure(url: string, { phase, code, message }: NoResponse): Failure {
   return { kind: 'network', url, to: 'registry', phase, code, message };
+}
+
+function insecureFailure({ url }: Context): Failure {
+  return { kind: 'insecure-transport', url, host: new URL(url).host };
 }
 
 function grantsFailure({ url, policy }: Context): Failure {

@@ -22,6 +22,7 @@ import type { HandshakeState, Hint } from '../handshake.ts';
 import type { Head, RegistryRequest } from '../message.ts';
 import type { Policy } from '../policy.ts';
 import { formatScopes, parseScopes, type Scope } from '../scope.ts';
+import type { Secret } from '../secret.ts';
 import { Redactor } from '../transcript/redact.ts';
 import type {
   RecordedAnswer,
@@ -298,11 +299,15 @@ function registrySend(effect: RegistrySend, hiding: Redactor): RecordedSend {
     to: 'registry',
     method,
     url: hiding.url(url),
-    headers: hiding.requestHeaders(headers),
+    headers: hiding.requestHeaders(headers.map(([name, value]) => [name, plain(value)])),
     authorization: authorization === null ? null : authorizationOf(authorization, hiding),
     body,
     form: null,
   };
+}
+
+function plain(value: string | Secret): string {
+  return typeof value === 'string' ? value : textOf(value);
 }
 
 /** A token request's URL is the realm, which the challenge says to anyone, and parameters of ours: no part is masked. */

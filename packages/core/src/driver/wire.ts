@@ -13,7 +13,10 @@ import { reveal, Secret } from '../secret.ts';
 
 /** The header fields of a request, `authorization` and a form's `content-type` included. */
 export function headersFor(effect: RegistrySend | TokenSend): HeaderList {
-  const headers: (readonly [string, string])[] = [...effect.headers];
+  const headers: (readonly [string, string])[] = effect.headers.map(([name, value]) => [
+    name,
+    value instanceof Secret ? reveal(value, effect.url) : value,
+  ]);
   if (effect.to === 'authority' && effect.form !== null) {
     headers.push(['content-type', 'application/x-www-form-urlencoded']);
   }
