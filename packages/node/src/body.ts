@@ -1,41 +1,148 @@
 /**
- * Bodies of responses, read no further than allowed.
+ * The body of a response: decoded, bounded, and as a stream of the platform.
  *
- * Rules of this file: limits count decoded bytes; what is over a limit is dropped, not kept (65 KiB of gzip can be 64 MiB).
+ * Rules of this file: limits count decoded bytes, and over a limit nothing more is read or kept; a coding that is not known, or
+ * a chain of more than five, leaves the bytes as they came.
  */
 
-/** The text of `body`, or `null` when it has more than `limit` bytes. */
-export async function readBounded(
-  body: AsyncIterable<Uint8Array> | null,
-  limit: number,
-): Promise<string | null> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  // Leaving the loop early ends the stream.
-  for await (const chunk of body ?? []) {
-    length += chunk.byteLength;
-    if (length > limit) return null;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks, length).toString('utf8');
+import { pipeline, Readable, type Transform } from 'node:stream';
+import {
+  constants,
+  createBrotliDecompress,
+  createGunzip,
+  createInflate,
+  createZstdDecompress,
+} from 'node:zlib';
+import { errors } from 'undici';
+import { asError, type Leg, type ResponseHeaders } from './leg.ts';
+
+/** No server needs more than one; a chain is how a small body becomes a large one (GHSA-gm62-xv2j-4w53). */
+const mostCodings = 5;
+
+/** 8 MiB, the most a decoder must support (RFC 9659 §3). */
+const zstdWindowLog = 23;
+
+/** The decoded body of `leg`. Reading it is what makes it flow; destroying it ends the request. */
+export function readable(leg: Leg): Readable {
+  const source = new Readable({
+    read: () => leg.resume(),
+    destroy(error, done) {
+      leg.abort(error ?? new errors.RequestAbortedError());
+      done(error);
+    },
+  });
+  // Whoever reads it is told by what they read with; an error before that must not end the process.
+  source.on('error', () => {});
+  leg.pause();
+  leg.flow({
+    data: (chunk) => {
+      if (!source.push(chunk)) leg.pause();
+    },
+    end: () => void source.push(null),
+    error: (error) => void source.destroy(error),
+  });
+  return decoded(source, leg.headers);
 }
 
-/** The first `limit` bytes of `body` as text. The rest is given up. */
-export async function readBeginning(body: AsyncIterable<Uint8Array> | null, limit: number): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of body ?? []) {
+/** The text of a body, or `null` when it holds more than `limit` bytes; the rest is then not read. */
+export async function textOf(body: Readable, limit: number): Promise<string | null> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.length;
+    if (size > limit) return null;
     chunks.push(chunk);
-    length += chunk.byteLength;
-    if (length >= limit) break;
   }
-  return Buffer.concat(chunks, length).subarray(0, limit).toString('utf8');
+  return new TextDecoder().decode(Buffer.concat(chunks));
 }
 
-/** 64 KiB: what is read to keep a connection. An error page is smaller; what is larger is cheaper to hang up on. */
-const worthReading = 65_536;
+/** What the first `limit` bytes on the wire say, decoded, or `null` when they cannot be. The body stays whole. */
+export async function beginningOf(leg: Leg, limit: number): Promise<string | null> {
+  const bytes = await leg.beginning(limit);
+  const body = decoded(Readable.from([bytes]), leg.headers);
+  const chunks: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of body) {
+      chunks.push(chunk);
+      size += chunk.length;
+      if (size >= limit) break;
+    }
+  } catch {
+    // The end of a compressed body is missing when only its beginning is there.
+  }
+  const text = Buffer.concat(chunks).subarray(0, limit);
+  return text.length === 0 && bytes.length > 0 ? null : new TextDecoder().decode(text);
+}
 
-/** Reads `body` to its end if that is near. Never rejects. */
-export async function drain(body: AsyncIterable<Uint8Array> | null): Promise<void> {
-  await readBeginning(body, worthReading).catch(() => {});
+/**
+ * The decoded body of `leg` as fetch gives it: a byte stream that nothing flows into before it is read.
+ *
+ * @param failed what reading ends with when the connection broke with the given error
+ */
+export function webStream(leg: Leg, failed: (error: Error) => unknown): ReadableStream<Uint8Array> {
+  let chunks: NodeJS.AsyncIterator<Buffer> | null = null;
+  return new ReadableStream({
+    type: 'bytes',
+    async pull(controller) {
+      chunks ??= readable(leg)[Symbol.asyncIterator]();
+      try {
+        const { done, value } = await chunks.next();
+        if (done) {
+          controller.close();
+          controller.byobRequest?.respond(0);
+          return;
+        }
+        // A byte stream takes the memory it is given, and undici's chunks share theirs with others.
+        controller.enqueue(new Uint8Array(value));
+      } catch (error) {
+        controller.error(failed(asError(error)));
+      }
+    },
+    cancel(reason) {
+      leg.abort(asError(reason));
+    },
+  });
+}
+
+function decoded(source: Readable, headers: ResponseHeaders): Readable {
+  const decoders = decodersFor(headers['content-encoding']);
+  const last = decoders.at(-1);
+  if (last === undefined) return source;
+  // Whoever reads the last is told by what they read with.
+  pipeline([source, ...decoders], () => {});
+  return last;
+}
+
+/** What undoes `Content-Encoding`, the coding that was applied last first (RFC 9110 §8.4). */
+function decodersFor(field: string | string[] | undefined): Transform[] {
+  const codings = String(field ?? '')
+    .toLowerCase()
+    .split(',')
+    .map((coding) => coding.trim())
+    .filter((coding) => coding !== '' && coding !== 'identity');
+  if (codings.length > mostCodings) return [];
+  const decoders: Transform[] = [];
+  for (const coding of codings.reverse()) {
+    const decoder = decoderOf(coding);
+    if (decoder === null) return [];
+    decoders.push(decoder);
+  }
+  return decoders;
+}
+
+function decoderOf(coding: string): Transform | null {
+  switch (coding) {
+    case 'gzip':
+    case 'x-gzip':
+      return createGunzip();
+    case 'deflate':
+      return createInflate();
+    case 'br':
+      return createBrotliDecompress();
+    case 'zstd':
+      return createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: zstdWindowLog } });
+    default:
+      return null;
+  }
 }

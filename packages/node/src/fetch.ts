@@ -1,154 +1,114 @@
 /**
- * `fetch` for registries.
+ * `fetch` for registries, over an undici dispatcher.
  *
- * Rules of this file: it translates between fetch and the driver, and decides nothing about credentials or redirects. The
- * body is kept, so that it can be sent again; undici is asked for one hop at a time and follows none by itself.
+ * Rules of this file:
+ * 1. Input is read by the platform's own `Request`, so that what fetch refuses is refused alike, and what comes out is the
+ *    platform's own `Response`.
+ * 2. The body stays here: text, bytes, forms and blobs can be sent again after a challenge, a stream cannot. undici's fetch
+ *    would turn all of them into something that can be read once.
+ * 3. One hop at a time: redirects are judged by the core, and `url` and `redirected` are told from what it did.
+ * 4. A registry's answer resolves, 401 and 403 included, with `failureOf(response)` to say why. What ends before such an
+ *    answer rejects with a `RegistryAuthError`, an abort with the signal's reason.
+ *
+ * No `Accept-Encoding` is sent: what a registry serves is named by the digest of its bytes and asked for by ranges of them,
+ * and a proxy that compresses on the way changes both. A body that comes encoded all the same is decoded.
  */
 
-import type { RegistryRequest } from '@reg/core';
-import { createAuthorizer, markFailure, type Reply, type Send } from '@reg/core/driver';
-import {
-  type Dispatcher,
-  type RequestInit as HopInit,
-  type Response as HopResponse,
-  fetch as hop,
-} from 'undici';
-import { drain, readBeginning, readBounded } from './body.ts';
-import { SendError } from './network-error.ts';
-import { defaultUserAgent, driverOptions, type RegistryOptions } from './options.ts';
+import { Readable } from 'node:stream';
+import { createAuthorizer } from '@reg/core/driver';
+import { type Dispatcher, getGlobalDispatcher } from 'undici';
+import type { Leg } from './leg.ts';
+import { defaultUserAgent, type RegistryOptions } from './options.ts';
+import { responseOf } from './response.ts';
+import { type Carried, createSend } from './send.ts';
 
 export interface RegistryFetchOptions extends RegistryOptions {
-  /** The undici dispatcher that all requests go through. Default: undici's global one. */
+  /** What puts requests on the wire. Default: undici's global dispatcher. Compose it with neither `redirect` nor `cache`. */
   readonly dispatcher?: Dispatcher;
 }
 
-/** A call with the body that the machines never see. */
-interface Call extends RegistryRequest {
-  readonly content: HopInit['body'];
-}
-
 /**
- * A `fetch` that answers the challenges of registries. Bodies but streams can be sent again after a 401; a stream is sent
- * once, after a ping of a registry that is not known yet.
+ * A `fetch` that answers the challenges of registries.
  *
- * A registry's own answer, 401 and 403 included, resolves, and `failureOf(response)` says why it is final. What ends before
- * rejects with `RegistryAuthError`, an abort with the signal's reason, `redirect: 'error'` and bad arguments with `TypeError`.
+ * As fetch, but: a 3xx that policy leaves to the caller resolves as it is (an upload that would go to another origin), and
+ * `integrity` is refused with a TypeError. `cache`, `credentials`, `mode` and `referrer` have no meaning here.
  */
-export function createRegistryFetch(options: RegistryFetchOptions = {}): typeof globalThis.fetch {
-  const { dispatcher, userAgent = defaultUserAgent } = options;
-  const send: Send<HopResponse, Call> = async (outgoing, signal) => {
-    const { method, url, request, form, redirect } = outgoing;
-    const content = outgoing.body === 'caller' ? request?.content : outgoing.body === 'form' ? form : null;
-    const named = outgoing.headers.some(([name]) => name === 'user-agent');
-    const headers = [...outgoing.headers, ...(named ? [] : [['user-agent', userAgent] as const])];
-    const init: HopInit = {
-      method,
-      headers: headers.map(([name, value]): [string, string] => [name, value]),
-      redirect,
-      ...(content == null ? {} : { body: content, duplex: 'half' }),
-      ...(signal instanceof AbortSignal ? { signal } : {}),
-      ...(dispatcher === undefined ? {} : { dispatcher }),
-    };
+export function createRegistryFetch(options: RegistryFetchOptions = {}): typeof fetch {
+  const { dispatcher, userAgent = defaultUserAgent, ...core } = options;
+  const send = createSend<Call>(
+    (wire, leg) => (dispatcher ?? getGlobalDispatcher()).dispatch(wire, leg),
+    userAgent,
+  );
+  const authorizer = createAuthorizer<Leg, Call>({ ...core, send });
+
+  return async (input, init) => {
+    const signal =
+      (init?.signal === undefined && input instanceof Request ? input.signal : init?.signal) ?? null;
+    // The request's own signal would follow the caller's, and stay on it until it is collected.
+    const request = new Request(input, { ...init, signal: null });
+    if (request.integrity !== '') throw new TypeError('[@reg/node] createRegistryFetch checks no integrity');
+    const call = await callOf(request, init?.body);
     try {
-      return replyOf(await hop(url, init));
+      signal?.throwIfAborted();
+      const { raw, ...about } = await authorizer.request(call, signal === null ? {} : { signal });
+      if (request.redirect === 'error' && isRedirect(raw.status)) {
+        void raw.discard();
+        throw new TypeError('fetch failed', { cause: new Error('unexpected redirect') });
+      }
+      const failed = (cause: Error): unknown =>
+        signal?.aborted ? signal.reason : new TypeError('terminated', { cause });
+      return responseOf(raw, request.method, failed, about);
     } catch (error) {
-      throw signal.aborted ? error : new SendError(error);
+      call.release();
+      throw error;
     }
   };
-  const authorizer = createAuthorizer<HopResponse, Call>({ ...driverOptions(options), send });
-
-  return async (input, init = {}) => {
-    const { call, redirect, signal } = await callOf(input, init);
-    const delivered = await authorizer.request(call, signal == null ? {} : { signal });
-    const { raw, head, failure } = delivered;
-    if (redirect === 'error' && isRedirect(head.status) && raw.headers.has('location')) {
-      void drain(raw.body);
-      throw new TypeError('fetch failed', { cause: new Error('unexpected redirect') });
-    }
-    const response = responseOf(raw, delivered.url, delivered.redirected);
-    if (failure !== null) markFailure(response, failure);
-    return response;
-  };
 }
 
-type Input = Parameters<typeof globalThis.fetch>[0];
-type Init = NonNullable<Parameters<typeof globalThis.fetch>[1]>;
+interface Call extends Carried {
+  /** Lets go of a stream that was not sent. */
+  release(): void;
+}
 
-async function callOf(
-  input: Input,
-  init: Init,
-): Promise<{ call: Call; redirect: Request['redirect']; signal: AbortSignal | null }> {
-  const given = input instanceof Request ? input : null;
-  // The platform's own checks of method, headers and URL; a body is ours to keep, and a stream would be locked.
-  const { body: _body, signal: _signal, ...rest } = init;
-  const checked = new Request(given === null ? input : given.url, {
-    ...(given === null ? {} : { method: given.method, headers: given.headers, redirect: given.redirect }),
-    ...rest,
-  });
-  const body = init.body === undefined ? (given?.body ?? null) : init.body;
-  if (body !== null && (checked.method === 'GET' || checked.method === 'HEAD')) {
-    throw new TypeError('Request with GET/HEAD method cannot have body.');
+async function callOf(request: Request, given: unknown): Promise<Call> {
+  const { href, hash } = new URL(request.url);
+  const headers: (readonly [string, string])[] = [...request.headers];
+  if (!request.headers.has('accept')) headers.push(['accept', '*/*']);
+  const about = {
+    method: request.method,
+    url: href.slice(0, href.length - hash.length),
+    headers,
+    redirect: request.redirect === 'follow' ? 'follow' : 'manual',
+    observer: null,
+    release: () => {},
+  } as const;
+  if (request.body === null) return { ...about, body: 'none', carry: {} };
+  if (given instanceof Blob) {
+    if (!request.headers.has('content-length')) headers.push(['content-length', String(given.size)]);
+    // Read anew for each leg, and never as a whole: a blob may be a file.
+    const carry = {
+      get body() {
+        return streamed(given.stream());
+      },
+    };
+    return { ...about, body: 'replayable', carry };
   }
-  const { content, type, kind } = await contentOf(body);
-  if (type !== null && !checked.headers.has('content-type')) checked.headers.set('content-type', type);
-  const { redirect } = checked;
-  const call: Call = {
-    method: checked.method,
-    url: checked.url,
-    headers: [...checked.headers],
-    body: kind,
-    redirect: redirect === 'follow' ? 'follow' : 'manual',
-    content,
-  };
-  return { call, redirect, signal: init.signal === undefined ? (given?.signal ?? null) : init.signal };
-}
-
-/** A body as it can be sent: once for what flows, any number of times for what is there. */
-async function contentOf(
-  body: Init['body'],
-): Promise<{ content: HopInit['body']; type: string | null; kind: RegistryRequest['body'] }> {
-  if (body === null || body === undefined) return { content: null, type: null, kind: 'none' };
-  if (typeof body === 'string')
-    return { content: body, type: 'text/plain;charset=UTF-8', kind: 'replayable' };
-  if (body instanceof Blob)
-    return { content: body, type: body.type === '' ? null : body.type, kind: 'replayable' };
-  if (body instanceof ArrayBuffer || ArrayBuffer.isView(body)) {
-    return { content: body, type: null, kind: 'replayable' };
+  // A `Request` that was given with a body shows it as a stream, whatever it was made of.
+  if (given === undefined || isStream(given)) {
+    const body = streamed(request.body);
+    return { ...about, body: 'once', carry: { body }, release: () => void body.destroy() };
   }
-  if (body instanceof FormData || body instanceof URLSearchParams) {
-    // One encoding for all sends: a form has another boundary each time it is encoded.
-    const encoded = new Response(body);
-    const content = new Uint8Array(await encoded.arrayBuffer());
-    return { content, type: encoded.headers.get('content-type'), kind: 'replayable' };
-  }
-  return { content: body, type: null, kind: 'once' };
+  const body = new Uint8Array(await request.arrayBuffer());
+  return { ...about, body: 'replayable', carry: { body } };
 }
 
-function replyOf(response: HopResponse): Reply<HopResponse> {
-  return {
-    head: { status: response.status, headers: [...response.headers] },
-    raw: response,
-    text: (limit) => readBounded(response.body, limit),
-    peek: (limit) => readBeginning(response.clone().body, limit),
-    discard: () => drain(response.body),
-  };
+function isStream(body: unknown): boolean {
+  return typeof body === 'object' && body !== null && Symbol.asyncIterator in body;
 }
 
-/** The platform's Response around undici's, so that `instanceof Response` and everything typed for it hold. */
-function responseOf(raw: HopResponse, url: string, redirected: boolean): Response {
-  const { status, statusText } = raw;
-  const empty = status === 204 || status === 205 || status === 304;
-  const response = new Response(empty ? null : raw.body, { status, statusText, headers: [...raw.headers] });
-  return located(response, url, redirected);
-}
-
-function located(response: Response, url: string, redirected: boolean): Response {
-  const clone = response.clone.bind(response);
-  return Object.defineProperties(response, {
-    url: { value: url },
-    redirected: { value: redirected },
-    clone: { value: () => located(clone(), url, redirected) },
-  });
+/** The stream as undici takes it. Nothing is read before it is sent; its error is undici's to tell. */
+function streamed(stream: ReadableStream<Uint8Array>): Readable {
+  return Readable.from(stream, { objectMode: false }).on('error', () => {});
 }
 
 function isRedirect(status: number): boolean {

@@ -1,8 +1,19 @@
-export { anonymousKeychain, chainKeychains, staticKeychain } from '@reg/core/driver';
-export type { DockerKeychainOptions } from './credentials/index.ts';
-export { CredentialsError, dockerKeychain } from './credentials/index.ts';
-export type { RegistryFetchOptions } from './fetch.ts';
-export { createRegistryFetch } from './fetch.ts';
-export type { RegistryAuthOptions } from './interceptor.ts';
-export { ComposedBelowDnsError, registryAuth } from './interceptor.ts';
+export {
+  describe,
+  type Failure,
+  failureOf,
+  isRegistryAuthError,
+  type PartialPolicy,
+  type RegistryAuthError,
+} from '@reg/core';
+export {
+  anonymousKeychain,
+  chainKeychains,
+  type Keychain,
+  staticKeychain,
+  TokenCache,
+} from '@reg/core/driver';
+export { CredentialsError, type DockerKeychainOptions, dockerKeychain } from './credentials/index.ts';
+export { createRegistryFetch, type RegistryFetchOptions } from './fetch.ts';
+export { type RegistryAuthOptions, registryAuth } from './interceptor.ts';
 export type { RegistryOptions } from './options.ts';

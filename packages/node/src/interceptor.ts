@@ -1,247 +1,226 @@
 /**
- * The undici interceptor: requests to a registry leave with what the registry asks for.
+ * An undici interceptor that answers the challenges of registries.
  *
  * Rules of this file:
- * 1. It acts on `/v2/` requests that bring no `Authorization` of their own; everything else passes untouched.
- * 2. What is sent to another origin than the one it was composed for, never goes through the dispatcher it was composed on:
- *    a `Pool` sends whatever it is given to its own origin, and the token request has the password in it.
- * 3. The caller sees one request: one `onRequestStart`, at once, with a controller that stands for whatever leg is under way.
- * 4. It follows no redirect and sends nothing again that the machine did not ask for.
+ * 1. It acts on registry requests only: the path holds `/v2/`, the caller set no `Authorization`, and the origin is among
+ *    `origins` if those are given. Every other request goes on as it came, and costs these looks.
+ * 2. Whatever the handshake sends, the caller's handler sees one request: `onRequestStart` once and at once, with a
+ *    controller of ours that stands for whichever leg is on the wire, then one response or one error.
+ * 3. The inner `dispatch` is used only for origins it is for. A `Pool` sends everything to its own origin, whatever the
+ *    request says, and would send it the token request with the password.
+ * 4. `dispatch` returns at once, and nothing thrown in between reaches the event loop.
+ *
+ * Theory: each dispatched request becomes one `request` of the driver, which sends legs. A leg holds its response until the
+ * driver says whose it is: superseded ones end here, the last one flows into the caller's handler. With everything in memory
+ * the driver sends within the same tick, so that a warm request starts as soon as without us.
  */
 
-import type { HeaderList, RegistryRequest } from '@reg/core';
-import { type Authorizer, createAuthorizer, type Outgoing, type Send } from '@reg/core/driver';
-import { Agent, type Dispatcher } from 'undici';
-import { type Audience, type Leg, startLeg } from './leg.ts';
-import { defaultUserAgent, driverOptions, type RegistryOptions } from './options.ts';
+import { type HeaderList, isRegistryAuthError } from '@reg/core';
+import { type AbortSignalLike, createAuthorizer } from '@reg/core/driver';
+import { Agent, type Dispatcher, errors } from 'undici';
+import {
+  bodyKind,
+  hasField,
+  headersOf,
+  isRegistryPath,
+  namesHost,
+  originOf,
+  queryOf,
+  withPlainHeaders,
+} from './dispatched.ts';
+import { asError, type Leg, type Observer } from './leg.ts';
+import { defaultUserAgent, type RegistryOptions } from './options.ts';
+import { type Carried, createSend, type DispatchOptions } from './send.ts';
+
+type Handler = Dispatcher.DispatchHandler;
 
 export interface RegistryAuthOptions extends RegistryOptions {
-  /** The registries to act for, as origins. Default: every origin. */
+  /** Origins whose requests are acted on. Default: every origin. */
   readonly origins?: readonly string[];
-  /** Where token requests go when the interceptor is composed on a `Client` or `Pool`. Default: an `Agent` of its own. */
+  /** What asks token servers for tokens when this is composed on a `Client` or a `Pool`. Default: an `Agent` of its own. */
   readonly tokenDispatcher?: Dispatcher;
 }
 
-type Dispatch = Dispatcher['dispatch'];
-
-/** A request with the options undici was given for it. */
-interface Call extends RegistryRequest {
-  readonly options: Dispatcher.DispatchOptions;
-  readonly audience: Audience;
-}
-
 /**
- * An interceptor for `dispatcher.compose()` that answers the challenges of registries. Compose it outside `dns`, inside or
- * outside `retry` and `decompress`, and never together with `redirect` or `cache`.
+ * An interceptor for `dispatcher.compose(registryAuth(options))`. Compose it outside `dns` and inside `retry`; never with
+ * undici's `redirect` or `cache`.
  *
- * A registry's own answer, 401 and 403 included, reaches the handler as it came. What ends before reaches
- * `onResponseError` as a `RegistryAuthError`.
+ * A request ends as the registry answers it, 401 and 403 included, and never follows a redirect. When it ends before such an
+ * answer its handler gets a `RegistryAuthError`, or undici's own error when the registry could not be reached.
+ *
+ * @throws TypeError (`ERR_INVALID_URL`) when one of `origins` is no URL
  */
-export function registryAuth(
-  options: RegistryAuthOptions = {},
-): (dispatch: Dispatch, bound?: string | null) => Dispatch {
-  const origins = options.origins?.map((origin) => new URL(origin).origin) ?? null;
-  let own: Dispatcher | undefined = options.tokenDispatcher;
-  const elsewhere: Dispatch = (to, handler) => {
-    own ??= new Agent();
-    return own.dispatch(to, handler);
-  };
-  return (dispatch, bound) => {
-    const send: Send<Leg, Call> = (outgoing, signal) => {
-      const { origin } = new URL(outgoing.url);
-      // `null`: the dispatcher knows its origins itself (BalancedPool), and one of them is the caller's.
-      const home = bound === undefined ? origin : (bound ?? outgoing.request?.options.origin?.toString());
-      const through = home !== undefined && new URL(home).origin === origin ? dispatch : elsewhere;
-      const audience = outgoing.request?.audience ?? null;
-      return startLeg(through, legOptions(outgoing, options.userAgent ?? defaultUserAgent), audience, signal);
+export function registryAuth(options: RegistryAuthOptions = {}): Dispatcher.DispatcherComposeInterceptor {
+  const { origins, tokenDispatcher, userAgent = defaultUserAgent, ...core } = options;
+  const listed = origins === undefined ? null : new Set(origins.map((origin) => new URL(origin).origin));
+  let ownAgent: Agent | null = null;
+
+  /** @param boundTo the origin of a `Client` or `Pool`; `null` for a `BalancedPool`, which decides by itself where to send */
+  return (dispatch, boundTo?: string | null) => {
+    const serves = (url: string, to: 'registry' | 'authority'): boolean => {
+      if (boundTo === undefined) return true;
+      return boundTo === null ? to === 'registry' : new URL(url).origin === boundTo;
     };
-    const authorizer = createAuthorizer<Leg, Call>({ ...driverOptions(options), send });
-    return (to, handler) => {
-      const url = registryUrl(to, origins);
-      if (url === null) return dispatch(to, handler);
-      if (typeof handler.onResponseStart !== 'function') {
-        throw new TypeError(
-          '[@reg/node] this handler is of undici 7: pass undici’s own fetch, or wrap the dispatcher in Dispatcher1Wrapper',
-        );
+    const send = createSend<Call>((wire, leg, { url, to, request }) => {
+      if (!serves(url, to)) {
+        ownAgent ??= tokenDispatcher === undefined ? new Agent() : null;
+        (tokenDispatcher ?? ownAgent)?.dispatch(wire, leg);
+        return;
       }
-      return new Intercepted(to, handler).run(authorizer, url);
+      const mayGoOn = dispatch(wire, leg);
+      if (request !== null) request.mayGoOn = mayGoOn;
+    }, userAgent);
+    const authorizer = createAuthorizer<Leg, Call>({ ...core, send });
+
+    return (given, handler) => {
+      if (!isRegistryPath(given)) return dispatch(given, handler);
+      const origin = originOf(boundTo ?? given.origin);
+      if (origin === null || (listed !== null && !listed.has(origin))) return dispatch(given, handler);
+      const wire = withPlainHeaders(given);
+      const headers = headersOf(wire.headers);
+      if (headers === null || hasField(headers, 'authorization')) return dispatch(wire, handler);
+
+      if (typeof handler.onResponseStart !== 'function') throw oldHandler();
+      const call = new Call(origin, wire, headers, handler);
+      const host = headers.find(([name]) => name === 'host')?.[1];
+      if (host !== undefined && !namesHost(host, origin)) {
+        call.fail(belowDns(host, origin));
+        return false;
+      }
+      call.begin();
+      if (call.aborted) return true;
+      void authorizer.request(call, { signal: call }).then(
+        ({ raw }) => call.deliver(raw),
+        (error: unknown) => call.fail(nativeError(error)),
+      );
+      return call.mayGoOn;
     };
   };
 }
 
-/** A caller's request: what it sees while legs come and go. */
-class Intercepted implements Audience {
-  readonly handler: Dispatcher.DispatchHandler;
-  readonly controller: StableController;
-  readonly #options: Dispatcher.DispatchOptions;
-  readonly #abort = new AbortController();
+/** One request of the caller's: what the driver sends, the caller's handler, and the controller that handler holds. */
+class Call implements Carried, Dispatcher.DispatchController, AbortSignalLike {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: HeaderList;
+  readonly body: Carried['body'];
+  readonly redirect = 'manual';
+  readonly carry: DispatchOptions;
+  readonly observer: Observer;
+  /** What the inner dispatch said of back-pressure, if it was reached in the same tick. */
+  mayGoOn = true;
+  aborted = false;
+  reason: Error | null = null;
+  paused = false;
+  readonly #handler: Handler;
+  readonly #listeners = new Set<() => void>();
   #leg: Leg | null = null;
 
-  constructor(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler) {
-    this.#options = options;
-    this.handler = handler;
-    this.controller = new StableController(
-      () => this.#leg,
-      (reason) => {
-        this.#abort.abort(reason);
-        this.#leg?.abort(reason);
-      },
-    );
-  }
-
-  follow(leg: Leg): void {
-    this.#leg = leg;
-  }
-
-  run(authorizer: Authorizer<Leg, Call>, url: string): boolean {
-    const { handler, controller } = this;
-    try {
-      handler.onRequestStart?.(controller, {});
-    } catch (error) {
-      this.#fail(error);
-      return true;
-    }
-    if (controller.aborted) {
-      this.#fail(controller.reason);
-      return true;
-    }
-    const call: Call = {
-      method: this.#options.method,
-      url,
-      headers: headerList(this.#options.headers),
-      body: bodyKind(this.#options.body),
-      redirect: 'manual',
-      options: this.#options,
-      audience: this,
+  constructor(origin: string, carry: DispatchOptions, headers: HeaderList, handler: Handler) {
+    this.method = carry.method;
+    this.url = origin + carry.path + queryOf(carry);
+    this.headers = headers;
+    this.body = bodyKind(carry.body);
+    this.carry = carry;
+    this.#handler = handler;
+    this.observer = {
+      onInformation: (status, fields, text) => handler.onResponseStart?.(this, status, fields, text),
+      onResponseStarted: () => handler.onResponseStarted?.(),
+      onBodySent: (chunk) => handler.onBodySent?.(chunk),
+      onRequestSent: () => handler.onRequestSent?.(),
     };
-    authorizer.request(call, { signal: this.#abort.signal }).then(
-      ({ raw }) => raw.deliver(),
-      (error: unknown) => this.#fail(error),
-    );
-    return true;
   }
 
-  #fail(error: unknown): void {
-    const failure = error instanceof Error ? error : new Error(String(error));
+  /** Tells the caller's handler that its request has begun, with this as its controller. */
+  begin(): void {
     try {
-      this.handler.onResponseError?.(this.controller, failure);
-    } catch {
-      // Nobody is left who could hear of it.
+      this.#handler.onRequestStart?.(this, null);
+    } catch (error) {
+      this.abort(asError(error));
     }
+    if (this.aborted) this.fail(this.reason);
   }
-}
 
-/** The one controller the caller ever sees. */
-class StableController implements Dispatcher.DispatchController {
-  readonly #leg: () => Leg | null;
-  readonly #abort: (reason: Error) => void;
-  #paused = false;
-  #reason: Error | null = null;
-
-  constructor(leg: () => Leg | null, abort: (reason: Error) => void) {
+  /** Lets the response of `leg` be the caller's. */
+  deliver(leg: Leg): void {
+    const handler = this.#handler;
     this.#leg = leg;
-    this.#abort = abort;
+    try {
+      handler.onResponseStart?.(this, leg.status, leg.headers, leg.statusText);
+    } catch (error) {
+      leg.abort(asError(error));
+    }
+    if (this.paused) leg.pause();
+    leg.flow({
+      data: (chunk) => handler.onResponseData?.(this, chunk),
+      end: (trailers) => handler.onResponseEnd?.(this, trailers),
+      error: (error) => handler.onResponseError?.(this, this.reason ?? error),
+    });
   }
 
-  get aborted(): boolean {
-    return this.#reason !== null;
-  }
-
-  get paused(): boolean {
-    return this.#paused;
-  }
-
-  get reason(): Error | null {
-    return this.#reason;
-  }
-
-  get rawHeaders() {
-    return this.#leg()?.rawHeaders ?? null;
-  }
-
-  get rawTrailers() {
-    return this.#leg()?.rawTrailers ?? null;
-  }
-
-  abort(reason: Error): void {
-    if (this.#reason !== null) return;
-    this.#reason = reason;
-    this.#abort(reason);
+  /** Ends the request without a response. */
+  fail(error: unknown): void {
+    try {
+      // undici's types promise an Error, and its own signals reject with anything.
+      this.#handler.onResponseError?.(this, error as Error);
+    } catch {
+      // There is nobody left to tell.
+    }
   }
 
   pause(): void {
-    this.#paused = true;
-    this.#leg()?.pause();
+    this.paused = true;
+    this.#leg?.pause();
   }
 
   resume(): void {
-    if (!this.#paused) return;
-    this.#paused = false;
-    this.#leg()?.flow();
+    this.paused = false;
+    this.#leg?.resume();
+  }
+
+  /** The driver ends what it waits for, and `send` the leg on the wire: both listen. */
+  abort(reason?: Error): void {
+    if (this.aborted) return;
+    this.aborted = true;
+    this.reason = reason ?? new errors.RequestAbortedError();
+    for (const listener of [...this.#listeners]) listener();
+  }
+
+  addEventListener(_type: 'abort', listener: () => void): void {
+    this.#listeners.add(listener);
+  }
+
+  removeEventListener(_type: 'abort', listener: () => void): void {
+    this.#listeners.delete(listener);
+  }
+
+  get rawHeaders(): NonNullable<Dispatcher.DispatchController['rawHeaders']> | null {
+    return this.#leg?.controller?.rawHeaders ?? null;
+  }
+
+  get rawTrailers(): NonNullable<Dispatcher.DispatchController['rawTrailers']> | null {
+    return this.#leg?.controller?.rawTrailers ?? null;
   }
 }
 
-/** The URL of a request to act on, or `null`. Cheap for all others: the path is looked at first. */
-function registryUrl(options: Dispatcher.DispatchOptions, origins: readonly string[] | null): string | null {
-  const { path, origin, method, upgrade, query } = options;
-  if (!path.includes('/v2/') || origin === undefined || upgrade || method === 'CONNECT') return null;
-  const url = new URL(path, origin);
-  if (origins !== null && !origins.includes(url.origin)) return null;
-  for (const [name, value] of headerList(options.headers)) {
-    if (name === 'authorization') return null;
-    if (name === 'host' && value.toLowerCase() !== url.host)
-      throw new ComposedBelowDnsError(url.origin, value);
-  }
-  for (const [name, value] of Object.entries(query ?? {})) url.searchParams.append(name, String(value));
-  return url.href;
+/** undici's own error when the registry could not be reached: `retry` and callers decide by its code. */
+function nativeError(error: unknown): unknown {
+  if (!isRegistryAuthError(error) || error.failure.kind !== 'network') return error;
+  return error.failure.to === 'registry' && error.cause !== undefined ? error.cause : error;
 }
 
-/** The request names another host than its origin: `dns` has replaced the origin already, and grants would bind to an address. */
-export class ComposedBelowDnsError extends TypeError {
-  override readonly name = 'ComposedBelowDnsError';
-  readonly code = 'ERR_REG_COMPOSED_BELOW_DNS';
-
-  constructor(origin: string, host: string) {
-    super(
-      `[@reg/node] a request to ${origin} says it is for ${JSON.stringify(host)}: compose registryAuth after dns, compose(dns(), registryAuth()), so that it sees the registry's name`,
-    );
-  }
+/** Below `dns` the origin is an address, and grants bound to an address would be for whoever has it next. */
+function belowDns(host: string, origin: string): Error {
+  const message =
+    `[@reg/node] registryAuth got a request for ${origin} whose Host is ${host}: compose it outside undici's dns interceptor, ` +
+    'as compose(dns, registryAuth). Nothing was sent.';
+  return Object.assign(new TypeError(message), { code: 'ERR_REG_COMPOSED_BELOW_DNS' });
 }
 
-function legOptions(outgoing: Outgoing<Call>, userAgent: string): Dispatcher.DispatchOptions {
-  const { method, url, headers, form, request } = outgoing;
-  const named = headers.some(([name]) => name === 'user-agent');
-  const flat = headers.flat();
-  if (!named) flat.push('user-agent', userAgent);
-  if (request !== null) return { ...request.options, headers: flat };
-  const { origin, pathname, search } = new URL(url);
-  return { origin, path: pathname + search, method, headers: flat, body: form };
-}
-
-/** undici takes headers as a flat list, a record or pairs. */
-function headerList(headers: Dispatcher.DispatchOptions['headers']): HeaderList {
-  const list: (readonly [string, string])[] = [];
-  const add = (name: string, value: unknown): void => {
-    for (const one of Array.isArray(value) ? value : [value]) {
-      if (one !== undefined && one !== null) list.push([name.toLowerCase(), String(one)]);
-    }
-  };
-  if (headers === null || headers === undefined) return list;
-  if (Array.isArray(headers) && !Array.isArray(headers[0])) {
-    for (let i = 0; i + 1 < headers.length; i += 2) add(String(headers[i]), headers[i + 1]);
-    return list;
-  }
-  for (const [name, value] of isIterable(headers) ? headers : Object.entries(headers)) add(name, value);
-  return list;
-}
-
-function isIterable(value: object): value is Iterable<readonly [string, unknown]> {
-  return Symbol.iterator in value;
-}
-
-/** Text, bytes and forms can be sent again; what flows cannot. */
-function bodyKind(body: Dispatcher.DispatchOptions['body']): RegistryRequest['body'] {
-  if (body === null || body === undefined) return 'none';
-  if (typeof body === 'string' || body instanceof Uint8Array) return 'replayable';
-  return Symbol.asyncIterator in body || Symbol.iterator in body ? 'once' : 'replayable';
+/** Node's own fetch hands over handlers of undici 7, whose callbacks have other names: waiting for them would hang. */
+function oldHandler(): Error {
+  const message =
+    '[@reg/node] registryAuth needs handlers of undici 8. For the fetch of Node itself set the dispatcher with undici.install() ' +
+    "or setGlobalDispatcher(), or use undici's fetch.";
+  return Object.assign(new TypeError(message), { code: 'ERR_REG_OLD_HANDLER' });
 }

@@ -1,255 +1,269 @@
 /**
- * One request on an undici dispatcher, whose response is held back until somebody decides what becomes of it.
+ * A leg: one request on the wire, and its response, held until it is known whose it is.
  *
- * Rules of this file: what undici delivers is kept in order and lost nowhere; while nobody has decided, the connection is
- * paused; a handler that throws is answered as undici answers it, with `onResponseError`; it decides nothing itself.
+ * Rules of this file:
+ * 1. Nobody downstream sees a response before `flow`. What comes until then is held, `readAhead` bytes at most.
+ * 2. A sink may pause, resume, abort and throw whenever it is called. What it throws ends the response with that error, told
+ *    to the sink's own `error`, as undici does with its handlers; `error` or `end` is the last thing a sink is told.
+ * 3. A request that waits for a connection has no controller yet. An abort ends the wait at once, and the request when its
+ *    turn comes.
  */
 
-import type { Head } from '@reg/core';
-import type { AbortSignalLike, Reply } from '@reg/core/driver';
-import type { Dispatcher } from 'undici';
-import { decodeBounded } from './decode.ts';
-import { SendError } from './network-error.ts';
+import { type Dispatcher, errors } from 'undici';
 
-type Controller = Dispatcher.DispatchController;
-type Headers = Parameters<NonNullable<Dispatcher.DispatchHandler['onResponseStart']>>[2];
+/** Header fields as undici hands them over: names in lower case, repeated fields as an array. */
+export type ResponseHeaders = Record<string, string | string[] | undefined>;
 
-/** What the response goes to in the end. */
-export interface Audience {
-  readonly controller: Controller;
-  readonly handler: Dispatcher.DispatchHandler;
-  /** Tells the audience which connection its controller now stands for. */
-  follow(leg: Leg): void;
+/** Who reads a response. */
+export interface Sink {
+  data(chunk: Buffer): void;
+  end(trailers: ResponseHeaders): void;
+  error(error: Error): void;
 }
 
-/** Read to keep a connection; what is longer is cheaper to hang up on. */
-const worthReading = 65_536;
+/** What the one whose request this is may know before there is a response. */
+export interface Observer {
+  /** A status below 200. */
+  onInformation(status: number, headers: ResponseHeaders, statusText: string): void;
+  onResponseStarted(): void;
+  onBodySent(chunk: Buffer): void;
+  onRequestSent(): void;
+}
+
+/** How far a leg without a response came. */
+export type Progress = 'connecting' | 'sending' | 'waiting' | 'answered';
+
+/** Bytes that are held before the connection is told to wait: what one read of a socket brings. */
+const readAhead = 65_536;
+
+/** Bytes and milliseconds that are spent on a body nobody wants, to keep its connection. A new one costs about as much. */
+const drain = { bytes: 65_536, ms: 1_000 };
+
+/** How long a caller waits for the beginning of an error's body. */
+const patienceMs = 1_000;
 
 export class Leg implements Dispatcher.DispatchHandler {
-  readonly #audience: Audience | null;
-  readonly #resolve: (reply: Reply<Leg>) => void;
-  readonly #reject: (error: unknown) => void;
-  #controller: Controller | null = null;
-  #start: {
-    readonly status: number;
-    readonly headers: Headers;
-    readonly message: string | undefined;
-  } | null = null;
-  #mode: 'held' | 'delivered' | 'dropped' = 'held';
-  #chunks: Buffer[] = [];
-  #bytes = 0;
-  #end: { readonly trailers: Headers } | { readonly error: Error } | null = null;
-  /** Whoever waits for more of the body. */
-  #notice: () => void = () => {};
+  status = 0;
+  statusText = '';
+  headers: ResponseHeaders = {};
+  progress: Progress = 'connecting';
+  readonly #observer: Observer | null;
+  /** Called once: with `null` when the head is there, with the error when there will be none. */
+  readonly #settled: (error: Error | null) => void;
+  /** Called once, when nothing more will come. */
+  readonly #ended: () => void;
+  #controller: Dispatcher.DispatchController | null = null;
+  #abort: { readonly reason: Error } | null = null;
+  #queue: Buffer[] = [];
+  #queued = 0;
+  #sink: Sink | null = null;
+  #paused = false;
+  #pumping = false;
+  /** The connection has no more to say. */
+  #over: { readonly trailers: ResponseHeaders } | { readonly error: Error } | null = null;
+  /** The sink was told the last thing. */
+  #told = false;
+  #awaited: (() => void) | null = null;
 
-  /**
-   * @param audience whose request this is; `null` for the driver's own
-   */
-  constructor(
-    audience: Audience | null,
-    resolve: (reply: Reply<Leg>) => void,
-    reject: (error: unknown) => void,
-  ) {
-    this.#audience = audience;
-    this.#resolve = resolve;
-    this.#reject = reject;
-    audience?.follow(this);
+  constructor(observer: Observer | null, settled: (error: Error | null) => void, ended: () => void) {
+    this.#observer = observer;
+    this.#settled = settled;
+    this.#ended = ended;
   }
 
-  /** Hands the response to the audience, from its head on. */
-  deliver(): void {
-    const { audience, start } = this.#ready();
-    this.#mode = 'delivered';
-    this.#guard(() =>
-      audience.handler.onResponseStart?.(audience.controller, start.status, start.headers, start.message),
-    );
-    this.flow();
+  /** undici's controller of this leg, for its raw header fields. */
+  get controller(): Dispatcher.DispatchController | null {
+    return this.#controller;
   }
 
-  /** Lets the response go on, unless the audience has paused it. */
-  flow(): void {
-    if (this.#mode !== 'delivered' || this.#audience === null) return;
-    const { controller, handler } = this.#audience;
-    while (!controller.paused && !controller.aborted) {
-      const chunk = this.#chunks.shift();
-      if (chunk === undefined) break;
-      this.#guard(() => handler.onResponseData?.(controller, chunk));
-    }
-    if (controller.paused || controller.aborted) return;
-    const end = this.#end;
-    if (end === null) this.#controller?.resume();
-    else if ('error' in end) handler.onResponseError?.(controller, end.error);
-    else this.#guard(() => handler.onResponseEnd?.(controller, end.trailers));
+  /** Hands the response's body to `sink`, what is held first. Once. */
+  flow(sink: Sink): void {
+    this.#sink = sink;
+    this.#pump();
+    if (!this.#paused) this.#controller?.resume();
   }
 
   pause(): void {
-    if (this.#mode === 'delivered') this.#controller?.pause();
+    this.#paused = true;
+    this.#controller?.pause();
   }
 
+  resume(): void {
+    this.#paused = false;
+    this.#pump();
+    if (!this.#paused) this.#controller?.resume();
+  }
+
+  /** Ends the request and its body with `reason`. */
   abort(reason: Error): void {
+    if (this.#abort !== null) return;
+    this.#abort = { reason };
     this.#controller?.abort(reason);
+    // Nothing comes of the controller when there is none, or when all that it had to say was said and is held here.
+    if (this.#over === null || !('error' in this.#over)) this.#fail(reason);
   }
 
-  get rawHeaders() {
-    return this.#controller?.rawHeaders ?? null;
-  }
-
-  get rawTrailers() {
-    return this.#controller?.rawTrailers ?? null;
-  }
-
-  onRequestStart(controller: Controller): void {
-    this.#controller = controller;
-    const held = this.#audience?.controller;
-    if (held?.aborted) controller.abort(held.reason ?? new Error('aborted'));
-  }
-
-  onResponseStart(controller: Controller, status: number, headers: Headers, message?: string): void {
-    if (status < 200) {
-      const audience = this.#audience;
-      audience?.handler.onResponseStart?.(audience.controller, status, headers, message);
-      return;
+  /**
+   * The first bytes of the body as they came, `bytes` at most, left in place for whoever reads it. Waits for them a second at
+   * most. Rejects when the connection broke.
+   */
+  async beginning(bytes: number): Promise<Buffer> {
+    const wanted = Math.min(bytes, readAhead);
+    if (this.#over === null && this.#queued < wanted) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, patienceMs);
+        this.#awaited = () => {
+          if (this.#over === null && this.#queued < wanted) return;
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+      this.#awaited = null;
     }
-    controller.pause();
-    this.#start = { status, headers, message };
-    this.#resolve({
-      head: headOf(status, headers),
-      raw: this,
-      text: (limit) => this.#text(limit),
-      peek: (limit) => this.#peek(limit),
-      discard: () => this.#drop(),
+    if (this.#over !== null && 'error' in this.#over) throw this.#over.error;
+    return Buffer.concat(this.#queue).subarray(0, bytes);
+  }
+
+  /** Reads the body to its end so that the connection can be used again, and gives both up if that takes too much. */
+  discard(): Promise<void> {
+    return new Promise((resolve) => {
+      let read = 0;
+      const tooMuch = (): void => this.abort(new errors.RequestAbortedError());
+      const timer = setTimeout(tooMuch, drain.ms);
+      const end = (): void => {
+        clearTimeout(timer);
+        resolve();
+      };
+      this.flow({
+        data: ({ length }) => {
+          read += length;
+          if (read > drain.bytes) tooMuch();
+        },
+        end,
+        error: end,
+      });
     });
   }
 
-  onResponseData(controller: Controller, chunk: Buffer): void {
-    const audience = this.#audience;
-    if (this.#mode === 'delivered' && audience !== null && this.#chunks.length === 0) {
-      audience.handler.onResponseData?.(audience.controller, chunk);
-      return;
-    }
-    this.#bytes += chunk.length;
-    if (this.#mode !== 'dropped') this.#chunks.push(chunk);
-    else if (this.#bytes > worthReading)
-      controller.abort(new Error('the rest of the response is not wanted'));
-    this.#notice();
-  }
-
-  onResponseEnd(_controller: Controller, trailers: Headers): void {
-    const audience = this.#audience;
-    if (this.#mode === 'delivered' && audience !== null && this.#chunks.length === 0) {
-      audience.handler.onResponseEnd?.(audience.controller, trailers);
-      return;
-    }
-    this.#end = { trailers };
-    this.#notice();
-  }
-
-  onResponseError(_controller: Controller, error: Error): void {
-    const audience = this.#audience;
-    if (this.#start === null) this.#reject(new SendError(error));
-    else if (this.#mode === 'delivered' && audience !== null) {
-      audience.handler.onResponseError?.(audience.controller, error);
-    } else {
-      this.#end = { error };
-      this.#notice();
-    }
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#abort !== null) controller.abort(this.#abort.reason);
+    else this.progress = 'sending';
   }
 
   onBodySent(chunk: Buffer): void {
-    this.#audience?.handler.onBodySent?.(chunk);
+    this.#observer?.onBodySent(chunk);
   }
 
   onRequestSent(): void {
-    this.#audience?.handler.onRequestSent?.();
+    if (this.progress === 'sending') this.progress = 'waiting';
+    this.#observer?.onRequestSent();
   }
 
-  /** The whole body, decoded, or `null` when it is longer than `limit`. */
-  async #text(limit: number): Promise<string | null> {
-    await this.#until(limit + 1);
-    if (this.#end === null) {
-      await this.#drop();
-      return null;
+  onResponseStarted(): void {
+    this.#observer?.onResponseStarted();
+  }
+
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: ResponseHeaders,
+    statusText = '',
+  ): void {
+    if (status < 200) {
+      this.#observer?.onInformation(status, headers, statusText);
+      return;
     }
-    if ('error' in this.#end) throw new SendError(this.#end.error);
-    return decodeBounded(Buffer.concat(this.#chunks), this.#encoding(), limit);
+    this.progress = 'answered';
+    this.status = status;
+    this.headers = headers;
+    this.statusText = statusText;
+    this.#settled(null);
   }
 
-  /** The beginning of the body, which stays where it is. */
-  async #peek(limit: number): Promise<string | null> {
-    await this.#until(limit);
-    this.#controller?.pause();
-    if (this.#encoding() !== '') return null;
-    return Buffer.concat(this.#chunks).subarray(0, limit).toString('utf8');
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#over !== null) return;
+    this.#queue.push(chunk);
+    this.#queued += chunk.length;
+    this.#pump();
+    if (this.#queued > readAhead) controller.pause();
+    this.#awaited?.();
   }
 
-  async #drop(): Promise<void> {
-    this.#mode = 'dropped';
-    this.#chunks = [];
-    await this.#until(Number.POSITIVE_INFINITY);
+  onResponseEnd(_controller: Dispatcher.DispatchController, trailers: ResponseHeaders): void {
+    if (this.#over !== null) return;
+    this.#over = { trailers };
+    this.#ended();
+    this.#pump();
+    this.#awaited?.();
   }
 
-  /** Waits until `bytes` have come, or the end. */
-  #until(bytes: number): Promise<void> {
-    return new Promise((resolve) => {
-      const look = (): void => {
-        if (this.#bytes < bytes && this.#end === null) return;
-        this.#notice = () => {};
-        resolve();
-      };
-      this.#notice = look;
-      this.#controller?.resume();
-      look();
-    });
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.#fail(error);
   }
 
-  #encoding(): string {
-    const value = this.#start?.headers['content-encoding'] ?? '';
-    return (Array.isArray(value) ? value.join(', ') : value).trim().toLowerCase();
+  #fail(error: Error): void {
+    if (this.#over !== null && 'error' in this.#over) return;
+    const running = this.#over === null;
+    this.#over = { error };
+    this.#queue = [];
+    this.#queued = 0;
+    if (running) this.#ended();
+    if (this.progress !== 'answered') this.#settled(error);
+    this.#pump();
+    this.#awaited?.();
   }
 
-  /** Outside undici's own callbacks nobody would catch what a handler throws on purpose. */
-  #guard(call: () => void): void {
+  #pump(): void {
+    const sink = this.#sink;
+    if (sink === null || this.#pumping || this.#told) return;
+    this.#pumping = true;
     try {
-      call();
-    } catch (error) {
-      const thrown = error instanceof Error ? error : new Error(String(error));
-      const audience = this.#audience;
-      if (this.#end === null) this.#controller?.abort(thrown);
-      else audience?.handler.onResponseError?.(audience.controller, thrown);
-      this.#chunks = [];
+      while (!this.#paused) {
+        const chunk = this.#queue.shift();
+        if (chunk === undefined) break;
+        this.#queued -= chunk.length;
+        sink.data(chunk);
+      }
+      if (this.#over === null || this.#queue.length > 0) return;
+      if ('error' in this.#over) this.#tell(sink, this.#over.error);
+      else if (!this.#paused) {
+        sink.end(this.#over.trailers);
+        this.#told = true;
+      }
+    } catch (thrown) {
+      this.#thrown(sink, asError(thrown));
+    } finally {
+      this.#pumping = false;
     }
   }
 
-  #ready() {
-    if (this.#audience === null || this.#start === null)
-      throw new TypeError('[@reg/node] there is nobody to deliver to');
-    return { audience: this.#audience, start: this.#start };
+  /** Handlers throw on purpose: undici's own `retry` says in this way that a response will not do. */
+  #thrown(sink: Sink, error: Error): void {
+    const running = this.#over === null;
+    this.#over = { error };
+    this.#queue = [];
+    this.#queued = 0;
+    if (running) {
+      this.#ended();
+      this.#controller?.abort(error);
+    }
+    this.#tell(sink, error);
+  }
+
+  #tell(sink: Sink, error: Error): void {
+    this.#told = true;
+    try {
+      sink.error(error);
+    } catch {
+      // There is nobody left to tell.
+    }
   }
 }
 
-/** Starts a leg with `dispatch` and resolves with its head; `signal` ends it. */
-export function startLeg(
-  dispatch: Dispatcher['dispatch'],
-  options: Dispatcher.DispatchOptions,
-  audience: Audience | null,
-  signal: AbortSignalLike,
-): Promise<Reply<Leg>> {
-  return new Promise((resolve, reject) => {
-    const leg = new Leg(audience, resolve, reject);
-    if (audience === null) {
-      const abort = (): void => leg.abort(new Error('aborted'));
-      signal.addEventListener('abort', abort);
-    }
-    dispatch(options, leg);
-  });
-}
-
-function headOf(status: number, headers: Headers): Head {
-  const list: (readonly [string, string])[] = [];
-  for (const [name, value] of Object.entries(headers)) {
-    for (const one of Array.isArray(value) ? value : [value]) {
-      if (one !== undefined) list.push([name.toLowerCase(), one]);
-    }
-  }
-  return { status, headers: list };
+/** undici's types and streams want an `Error` where a signal's reason, or what was thrown, may be anything. */
+export function asError(value: unknown): Error {
+  return value instanceof Error
+    ? value
+    : Object.assign(new errors.RequestAbortedError(), value === undefined ? {} : { cause: value });
 }

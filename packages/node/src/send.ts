@@ -1,0 +1,137 @@
+/**
+ * The core's `Send` over an undici dispatcher.
+ *
+ * Rules of this file: what the core asks for goes on the wire as it is, and nothing else but a `User-Agent`, since some
+ * registries and token servers refuse clients that have none (Q57); `dispatch` is called before `send` returns.
+ */
+
+import type { HeaderList, NetworkPhase, RegistryRequest } from '@reg/core';
+import type { Outgoing, Reply, Send } from '@reg/core/driver';
+import type { Dispatcher } from 'undici';
+import { beginningOf, readable, textOf } from './body.ts';
+import { asError, Leg, type Observer, type Progress, type ResponseHeaders } from './leg.ts';
+
+/** What undici takes for a request. */
+export type DispatchOptions = Dispatcher.DispatchOptions;
+
+/** A caller's request with what undici needs for it beside what the core knows: its body, and options of the caller's own. */
+export interface Carried extends RegistryRequest {
+  readonly carry: Partial<DispatchOptions>;
+  readonly observer: Observer | null;
+}
+
+/** Sends with `dispatch`, which is told what is sent so that it can choose the dispatcher. */
+export function createSend<Q extends Carried>(
+  dispatch: (options: DispatchOptions, handler: Dispatcher.DispatchHandler, outgoing: Outgoing<Q>) => void,
+  userAgent: string,
+): Send<Leg, Q> {
+  return (outgoing, signal) =>
+    new Promise((resolve, reject) => {
+      const abort = (): void => leg.abort(asError(signal.reason));
+      const leg = new Leg(
+        outgoing.request?.observer ?? null,
+        (error) => {
+          if (error === null) resolve(replyOf(leg));
+          else reject(signal.aborted ? error : withPhase(error, leg.progress));
+        },
+        () => signal.removeEventListener('abort', abort),
+      );
+      if (signal.aborted) return abort();
+      signal.addEventListener('abort', abort);
+      try {
+        dispatch(optionsFor(outgoing, userAgent), leg, outgoing);
+      } catch (error) {
+        leg.abort(asError(error));
+      }
+    });
+}
+
+function optionsFor<Q extends Carried>(outgoing: Outgoing<Q>, userAgent: string): DispatchOptions {
+  const { origin, pathname, search } = new URL(outgoing.url);
+  const { body, ...carry } = outgoing.request?.carry ?? {};
+  const own = outgoing.body === 'form' ? outgoing.form : null;
+  return {
+    origin,
+    path: pathname + search,
+    method: outgoing.method,
+    ...carry,
+    headers: flat(outgoing.headers, userAgent),
+    body: outgoing.body === 'caller' ? (body ?? null) : own,
+  };
+}
+
+/** Names and values in turn, as undici takes them fastest. */
+function flat(headers: HeaderList, userAgent: string): string[] {
+  const list: string[] = [];
+  let named = false;
+  for (const [name, value] of headers) {
+    list.push(name, value);
+    named ||= name === 'user-agent';
+  }
+  if (!named) list.push('user-agent', userAgent);
+  return list;
+}
+
+function replyOf(leg: Leg): Reply<Leg> {
+  return {
+    head: { status: leg.status, headers: headerList(leg.headers) },
+    raw: leg,
+    text: (limit) => textOf(readable(leg), limit),
+    peek: (limit) => beginningOf(leg, limit),
+    discard: () => leg.discard(),
+  };
+}
+
+function headerList(headers: ResponseHeaders): HeaderList {
+  const list: (readonly [string, string])[] = [];
+  for (const [name, value] of Object.entries(headers)) {
+    if (typeof value === 'string') list.push([name, value]);
+    else for (const line of value ?? []) list.push([name, line]);
+  }
+  return list;
+}
+
+/** The error as it is, since callers know undici's, with a note for the core where no log prints it. */
+function withPhase(error: Error, progress: Progress): Error {
+  if (!Object.isExtensible(error)) return error;
+  return Object.defineProperty(error, 'phase', { value: phaseOf(error, progress), configurable: true });
+}
+
+function phaseOf(error: Error, progress: Progress): NetworkPhase {
+  switch (progress) {
+    case 'connecting':
+      return connectPhase(error);
+    case 'sending':
+      return 'send';
+    case 'waiting':
+      return 'head';
+    case 'answered':
+      return 'body';
+  }
+}
+
+/** Beginnings of the codes that Node gives TLS errors (its documentation, "X509 certificate error codes"). */
+const tlsCodes = [
+  'ERR_TLS_',
+  'ERR_SSL_',
+  'CERT_',
+  'CRL_',
+  'UNABLE_TO_',
+  'DEPTH_ZERO_',
+  'SELF_SIGNED_',
+  'HOSTNAME_MISMATCH',
+  'INVALID_CA',
+  'INVALID_PURPOSE',
+  'PATH_LENGTH_EXCEEDED',
+  'EPROTO',
+];
+
+/** undici's own refusals, for which no connection was tried. */
+const refusals = ['UND_ERR_INVALID_ARG', 'UND_ERR_NOT_SUPPORTED', 'UND_ERR_DESTROYED', 'UND_ERR_CLOSED'];
+
+function connectPhase(error: Error): NetworkPhase {
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  if ('syscall' in error && error.syscall === 'getaddrinfo') return 'lookup';
+  if (tlsCodes.some((beginning) => code.startsWith(beginning))) return 'tls';
+  return refusals.includes(code) ? 'unknown' : 'connect';
+}
