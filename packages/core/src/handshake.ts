@@ -165,7 +165,10 @@ export function start(request: RegistryRequest, policy: Policy, hint: Hint | nul
     elsewhere: hint?.elsewhere ?? null,
     vain: null,
   };
-  if (isAuthorized(context.request) || hint?.scheme === 'none') return send(context, []);
+  if (isAuthorized(context.request)) {
+    return mayCarrySecrets(url, policy) ? send(context, []) : fail(context, insecureFailure(context), []);
+  }
+  if (hint?.scheme === 'none') return send(context, []);
   if (hint !== null && isUsable(hint, context)) {
     const need = needFor(context, hint.scheme, hint.realm, hint.service, []);
     return obtain({ ...context, hint }, need, null, null, []);
@@ -726,14 +729,8 @@ function grantsFailure({ url, policy }: Context): Failure {
 
 /** A final 401 to what was held. */
 function refusedFailure(context: Context, held: Held, choice: Choice, answer: RegistryResponse): Failure {
-  if (held.grant.from === 'exchange') {
-    return denied(
-      context,
-      answer,
-      choice.insufficient ? 'insufficient-scope' : 'token-refused',
-      choice.demand,
-    );
-  }
+  if (choice.insufficient) return denied(context, answer, 'insufficient-scope', choice.demand);
+  if (held.grant.from === 'exchange') return denied(context, answer, 'token-refused', choice.demand);
   return {
     kind: 'credential-rejected',
     registry: held.need.registry,
