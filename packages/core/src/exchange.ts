@@ -26,7 +26,7 @@ import { headerValue, type Problem } from './message.ts';
 import type { Policy } from './policy.ts';
 import { readProblems } from './problem.ts';
 import { judgeRealm } from './realm.ts';
-import { formatScopes, isPullOnly, type Scope } from './scope.ts';
+import { coversScopes, formatScopes, isPullOnly, type Scope } from './scope.ts';
 import { Secret } from './secret.ts';
 
 /** Who asks, beside the credential. */
@@ -52,6 +52,8 @@ export interface ExchangeContext {
   readonly held: Held | null;
   /** What is asked for now. */
   readonly scopes: readonly Scope[];
+  /** How the credential was refused, once nobody asks in its place. */
+  readonly rejected: Failure | null;
 }
 
 export type ExchangeState =
@@ -72,7 +74,7 @@ export type ExchangeState =
  * @param need what the handshake asks for; its scheme is `bearer`
  * @param credential the user's for this registry, or `null` for nobody. A `registry` token is no matter for an exchange.
  * @returns a state that waits for the token server, or `failed` when policy or the credential forbids to ask it
- * @throws TypeError when the need has no realm or the credential is a `registry` token
+ * @throws TypeError when the need has no realm, the credential is a `registry` token, or there is one for an anonymous need
  */
 export function beginExchange(
   need: Need,
@@ -84,6 +86,9 @@ export function beginExchange(
     throw new TypeError(
       '[@reg/core] an exchange needs a realm, and a credential that is not a registry token',
     );
+  }
+  if (need.anonymous && credential !== null) {
+    throw new TypeError('[@reg/core] a redirect target is nobody to show a credential to');
   }
   const { registry } = need;
   const judged = judgeRealm(
@@ -119,6 +124,7 @@ export function beginExchange(
     realm: realm.href,
     held: credential === null ? null : release(credential, realm.origin),
     scopes: need.scopes,
+    rejected: null,
   };
   const posts = credential?.type === 'identity' || (credential !== null && policy.oauth2 === 'prefer');
   return posts ? post(context) : get(context);
@@ -251,28 +257,32 @@ function afterRefusedPost(context: ExchangeContext, answer: TokenAnswer): Exchan
     if (status === 401 && oauthError(answer) === null) return get(context);
   }
   // An identity token never becomes a Basic password (requirement 65).
-  return narrower(context, status, post) ?? withoutCredential(context, answer);
+  return narrower(context, answer, post) ?? withoutCredential(context, answer);
 }
 
 function afterRefusedGet(context: ExchangeContext, answer: TokenAnswer): ExchangeState | null {
-  return narrower(context, answer.head.status, get) ?? withoutCredential(context, answer);
+  return narrower(context, answer, get) ?? withoutCredential(context, answer);
 }
 
-/** Q28 to Q30: some servers refuse a list of scopes for one entry in it; the challenge's own are then asked for alone. */
+/** Q28 to Q30: some servers refuse a list of scopes for one entry in it; what was challenged is then asked for alone. */
 function narrower(
   context: ExchangeContext,
-  status: number,
+  answer: TokenAnswer,
   again: (context: ExchangeContext) => ExchangeState,
 ): ExchangeState | null {
-  const { challenged } = context.need;
-  const fewer = challenged.length > 0 && challenged.length < context.scopes.length;
-  return (status === 400 || status === 403) && fewer ? again({ ...context, scopes: challenged }) : null;
+  const { status } = answer.head;
+  const { need, held, scopes } = context;
+  if (status !== 400 && status !== 403) return null;
+  // A credential that is refused by that name is not sent again (requirement 89).
+  if (held !== null && oauthError(answer) === 'invalid_grant') return null;
+  const isPart = need.challenged.length > 0 && !coversScopes(need.challenged, scopes);
+  return isPart && scopes.length > 1 ? again({ ...context, scopes: need.challenged }) : null;
 }
 
 /** Q34: an expired credential need not break a public pull, where policy says so. */
 function withoutCredential(context: ExchangeContext, answer: TokenAnswer): ExchangeState | null {
   if (context.policy.rejectedCredential !== 'anonymous-pull' || !anonymousMightDo(context)) return null;
-  return isRejection(answer) ? get({ ...context, held: null }) : null;
+  return isRejection(answer) ? get({ ...context, held: null, rejected: refusal(context, answer) }) : null;
 }
 
 function anonymousMightDo({ held, need }: ExchangeContext): boolean {
@@ -295,6 +305,8 @@ function refusal(context: ExchangeContext, answer: TokenAnswer): Failure {
   if (status === 429) {
     return { kind: 'rate-limited', registry, realm, retryAfterMs: answer.retryAfterMs, problems };
   }
+  // That nobody may have it either is no news to whoever has an expired credential.
+  if (context.rejected !== null) return context.rejected;
   if (held === null && status === 401) {
     return { kind: 'credential-missing', registry, scheme: 'bearer', realm, status, problems };
   }
@@ -328,10 +340,18 @@ function problemsOf(answer: TokenAnswer): readonly Problem[] {
   return answer.text === null ? [] : readProblems(answer.text);
 }
 
-/** The `error` member of an OAuth2 error body (RFC 6749 §5.2), which is a code in lower case, or `null`. */
+const oauthErrors = [
+  'invalid_request',
+  'invalid_client',
+  'invalid_grant',
+  'unauthorized_client',
+  'unsupported_grant_type',
+  'invalid_scope',
+];
+
+/** The `error` of an OAuth2 error body (RFC 6749 §5.2), or `null`: some servers put a sentence there. */
 function oauthError(answer: TokenAnswer): string | null {
-  const code = problemsOf(answer)[0]?.code ?? '';
-  return code !== '' && code === code.toLowerCase() ? code : null;
+  return problemsOf(answer).find(({ code }) => oauthErrors.includes(code))?.code ?? null;
 }
 
 function failed(failure: Failure): ExchangeState {
