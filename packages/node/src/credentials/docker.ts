@@ -1,12 +1,12 @@
 /**
  * The credentials that `docker login` left behind.
  *
- * Rules of this file: a registry matches one entry by its exact host and port, never by a part of a name (CVE-2026-59891); a
- * file that is missing or empty has no credentials, one that cannot be read is an error that names the file and the fault and
- * shows nothing of its text; only own members are read.
+ * Rules of this file: a registry matches an entry by its exact host and port, never by a part of a name (CVE-2026-59891); what
+ * is missing or empty has no credentials, what is there and cannot be used is an error that names the file, the key and the
+ * fault and shows nothing else of the text; only own members are read.
  */
 
-import { readFile } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { Credential } from '@reg/core';
@@ -21,7 +21,7 @@ export interface DockerKeychainOptions {
   readonly home?: string;
 }
 
-/** A config file or an entry in it that cannot be used. Its message holds no text of the file. */
+/** A config file or an entry in it that cannot be used. Its message shows no value of the file but a helper's name. */
 export class CredentialsError extends Error {
   override readonly name = 'CredentialsError';
   readonly code = 'ERR_REG_CREDENTIALS';
@@ -33,29 +33,24 @@ export class CredentialsError extends Error {
   }
 }
 
-/** 4 MiB: a config with ten thousand entries is below 2. */
-const longestFile = 4_194_304;
-
 /**
  * Reads `auths` of Docker's `config.json` each time a credential is asked for, so that a login or logout counts at once.
- * Entries may hold `auth`, `username` and `password`, `identitytoken` or `registrytoken` (requirements 105 to 111).
+ * Entries may hold `auth`, `username` and `password`, `identitytoken` or `registrytoken` (requirements 105 to 111). As for
+ * Docker, the path of a key counts for nothing: an entry is for all of a registry.
  *
  * `find` rejects with `CredentialsError` when the file or the matching entry cannot be used, or when a credential helper is
  * configured for the registry.
  */
 export function dockerKeychain(options: DockerKeychainOptions = {}): Keychain {
-  const { env = process.env, home = homedir() } = options;
-  const folder = env['DOCKER_CONFIG'] || join(home, '.docker');
-  const path = options.path ?? join(folder, 'config.json');
   return {
     async find(origin): Promise<Found | null> {
+      const path = options.path ?? join(folderOf(options), 'config.json');
       const config = await readConfig(path);
       if (config === null) return null;
-      const { host } = new URL(origin);
-      refuseHelpers(path, config, host);
-      const auths = member(config, 'auths') ?? {};
-      if (!isObject(auths)) throw new CredentialsError(path, '"auths" is not an object');
-      const key = keyFor(auths, host);
+      const names = namesOf(new URL(origin));
+      refuseHelper(path, config, names);
+      const auths = objectIn(path, config, 'auths');
+      const key = keyFor(auths, names);
       if (key === null) return null;
       const credential = readEntry(path, key, member(auths, key));
       return credential === null ? null : { credential, source: `${path}, entry ${JSON.stringify(key)}` };
@@ -63,16 +58,31 @@ export function dockerKeychain(options: DockerKeychainOptions = {}): Keychain {
   };
 }
 
+function folderOf({ env = process.env, home }: DockerKeychainOptions): string {
+  // The home directory is looked up last: a user without one, as clusters assign them, makes it throw.
+  return env['DOCKER_CONFIG'] || join(home ?? homedir(), '.docker');
+}
+
+/** 4 MiB: a config with ten thousand entries is below 2. */
+const longestFile = 4_194_304;
+
+/** No file, no folder, or a folder in the file's place, which Docker makes of a bind mount of nothing. */
+const absent: readonly string[] = ['ENOENT', 'ENOTDIR', 'EISDIR'];
+
 async function readConfig(path: string): Promise<object | null> {
-  let text: string;
+  const chunks: Buffer[] = [];
   try {
-    text = await readFile(path, 'utf8');
+    // `end` is the offset of the last byte: one more than allowed.
+    for await (const chunk of createReadStream(path, { end: longestFile })) chunks.push(chunk);
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
-    if (code === 'ENOENT' || code === 'ENOTDIR') return null;
+    if (absent.includes(code)) return null;
     throw new CredentialsError(path, `cannot be read (${code})`);
   }
-  if (text.length > longestFile) throw new CredentialsError(path, 'is larger than 4 MiB');
+  const bytes = Buffer.concat(chunks);
+  if (bytes.length > longestFile) throw new CredentialsError(path, 'is larger than 4 MiB');
+  const text = utf8(bytes);
+  if (text === null) throw new CredentialsError(path, 'is not UTF-8 text');
   if (text.trim() === '') return null;
   let config: unknown;
   try {
@@ -85,46 +95,60 @@ async function readConfig(path: string): Promise<object | null> {
   return config;
 }
 
-/** A helper holds the credential: what `auths` says beside it is not the answer. */
-function refuseHelpers(path: string, config: object, host: string): void {
-  const helpers = member(config, 'credHelpers');
-  const store = member(config, 'credsStore');
-  const aliases = aliasesOf(host);
-  const named = isObject(helpers)
-    ? aliases
-        .map((alias) => member(helpers, alias))
-        .find((value) => typeof value === 'string' && value !== '')
-    : undefined;
-  const helper = named ?? (typeof store === 'string' && store !== '' ? store : undefined);
-  if (helper === undefined) return;
-  throw new CredentialsError(
-    path,
-    `the credentials for ${host} are in the helper docker-credential-${String(helper)}, which this version does not run`,
-  );
+/** Names of a registry in a config, in order of preference. */
+interface Names {
+  /** How it is called in messages. */
+  readonly host: string;
+  /** Keys that are its own as they stand. */
+  readonly keys: readonly string[];
+  /** Hosts that a key may name beside a scheme and a path. */
+  readonly hosts: readonly string[];
 }
 
-const hub = ['registry-1.docker.io', 'index.docker.io', 'docker.io'];
+const hubHosts: readonly string[] = ['index.docker.io', 'docker.io', 'registry-1.docker.io'];
 
-/** Names an entry for `host` may have as a bare host; Docker Hub has several (Q63). */
-function aliasesOf(host: string): readonly string[] {
-  return hub.includes(host)
-    ? ['https://index.docker.io/v1/', 'index.docker.io', 'docker.io', 'registry-1.docker.io']
-    : [host];
+function namesOf({ protocol, host, hostname, port, origin }: URL): Names {
+  // Docker Hub has several names, and a key that is none of them as it stands (Q63).
+  if (protocol === 'https:' && hubHosts.includes(host)) {
+    return { host, keys: ['https://index.docker.io/v1/', ...hubHosts], hosts: hubHosts };
+  }
+  const hosts = port === '' ? [host, `${hostname}:${protocol === 'https:' ? 443 : 80}`] : [host];
+  return { host, keys: [...hosts, origin], hosts };
 }
 
-/** The key of the entry: an exact name first, then one that is the host once scheme and path are cut (Q64). */
-function keyFor(auths: object, host: string): string | null {
-  const aliases = aliasesOf(host);
-  const keys = Object.keys(auths);
-  const exact = aliases.find((alias) => keys.includes(alias));
-  return exact ?? keys.find((key) => aliases.includes(hostOf(key))) ?? null;
+/** The key of the entry: as it stands, else the shortest that names the host (Q64). */
+function keyFor(auths: object, names: Names): string | null {
+  const own = names.keys.find((key) => Object.hasOwn(auths, key));
+  if (own !== undefined) return own;
+  const [shortest] = Object.keys(auths)
+    .filter((key) => names.hosts.includes(hostOf(key)))
+    .sort((a, b) => a.length - b.length || (a < b ? -1 : 1));
+  return shortest ?? null;
 }
 
 function hostOf(key: string): string {
   const bare = key.startsWith('https://') ? key.slice(8) : key.startsWith('http://') ? key.slice(7) : key;
   const slash = bare.indexOf('/');
-  const host = (slash < 0 ? bare : bare.slice(0, slash)).toLowerCase();
-  return host.endsWith(':443') ? host.slice(0, -4) : host;
+  return (slash < 0 ? bare : bare.slice(0, slash)).toLowerCase();
+}
+
+/** A helper keeps the credential: what `auths` says beside it is not the answer (requirement 109). */
+function refuseHelper(path: string, config: object, { host, keys }: Names): void {
+  const helpers = objectIn(path, config, 'credHelpers');
+  const key = keys.find((name) => Object.hasOwn(helpers, name));
+  const what = key === undefined ? '"credsStore"' : `"credHelpers" for ${host}`;
+  const helper = (key === undefined ? member(config, 'credsStore') : member(helpers, key)) ?? '';
+  if (typeof helper !== 'string') throw new CredentialsError(path, `${what} is not a string`);
+  if (helper === '') return;
+  // It is part of a program's name (requirement 128), and anything else may be a secret in the wrong place.
+  if (!/^[a-z0-9][a-z0-9._-]{0,63}$/i.test(helper)) {
+    throw new CredentialsError(path, `${what} is not the name of a helper`);
+  }
+  const program = `docker-credential-${helper}`;
+  throw new CredentialsError(
+    path,
+    `the credential for ${host} is kept by the helper ${program}, which this version does not run`,
+  );
 }
 
 /** The credential of an entry; `null` for an empty one, which marks a helper's (Q66). */
@@ -141,14 +165,26 @@ function readEntry(path: string, key: string, entry: unknown): Credential | null
   const identity = text('identitytoken');
   if (identity !== '') return { type: 'identity', token: identity };
   const auth = text('auth');
+  if (auth !== '') {
+    const login = decodeAuth(auth);
+    if (login === null) throw new CredentialsError(path, `"auth" of ${at} is not base64 of user:password`);
+    return login;
+  }
   const username = text('username');
   const password = text('password');
-  if (username !== '' || password !== '') return { type: 'password', username, password };
-  if (auth === '') return null;
-  const decoded = Buffer.from(auth, 'base64').toString('utf8');
-  const colon = decoded.indexOf(':');
-  if (colon < 1) throw new CredentialsError(path, `"auth" of ${at} is not base64 of user:password`);
-  return { type: 'password', username: decoded.slice(0, colon), password: trimNul(decoded.slice(colon + 1)) };
+  if (username !== '') return { type: 'password', username, password };
+  if (password !== '') throw new CredentialsError(path, `${at} has a password and no user name`);
+  return null;
+}
+
+/** User name and password of an `auth` member (requirement 106), or `null`. What Buffer alone would skip is refused. */
+function decodeAuth(auth: string): Credential | null {
+  const encoded = auth.replaceAll('\r', '').replaceAll('\n', '');
+  const bytes = Buffer.from(encoded, 'base64');
+  const text = bytes.toString('base64') === encoded ? utf8(bytes) : null;
+  const colon = text?.indexOf(':') ?? -1;
+  if (text === null || colon < 1) return null;
+  return { type: 'password', username: text.slice(0, colon), password: trimNul(text.slice(colon + 1)) };
 }
 
 /** Docker pads some passwords (Q72). */
@@ -156,6 +192,22 @@ function trimNul(text: string): string {
   let end = text.length;
   while (end > 0 && text.charCodeAt(end - 1) === 0) end--;
   return text.slice(0, end);
+}
+
+/** `bytes` as text without a BOM, or `null`: what is replaced in a password makes another one. */
+function utf8(bytes: Buffer): string | null {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    return null;
+  }
+}
+
+/** The object in the member `name`, an empty one where it is absent. */
+function objectIn(path: string, config: object, name: string): object {
+  const value = member(config, name) ?? {};
+  if (!isObject(value)) throw new CredentialsError(path, `"${name}" is not an object`);
+  return value;
 }
 
 function isObject(value: unknown): value is object {
