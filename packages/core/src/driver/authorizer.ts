@@ -265,7 +265,7 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
   }
 
   #operation(request: RegistryRequest, hint: Hint | null, signal: AbortSignalLike | undefined): Operation {
-    const recorder = new Recorder(request, this.#policy, hint, this.#onStep);
+    const recorder = new Recorder(request, this.#policy, hint, this.#onStep, this.#now());
     return { signal, recorder, cause: undefined };
   }
 

@@ -1,12 +1,15 @@
-/** Bodies in a transcript: only when asked for, and never at the caller's cost. */
+/** What a transcript holds of an operation: bodies, only when asked for and never at the caller's cost; and times. */
 
 import { describe, expect, it } from 'vitest';
 import { createAuthorizer } from '../../src/driver/index.ts';
 import type { Transcript } from '../../src/transcript/transcript.ts';
-import { World } from './world.ts';
+import { World, type WorldOptions } from './world.ts';
 
-async function transcriptOf(bodies: boolean): Promise<{ raw: string; transcript: Transcript }> {
-  const world = new World();
+async function transcriptOf(
+  bodies: boolean,
+  options: WorldOptions = {},
+): Promise<{ raw: string; transcript: Transcript }> {
+  const world = new World(options);
   const { send, clock } = world;
   const authorizer = createAuthorizer({ send, now: clock.now, sleep: clock.sleep, transcript: { bodies } });
   const request = { method: 'GET', url: world.url('a/b'), headers: [], body: 'none' } as const;
@@ -40,4 +43,12 @@ describe('bodies in a transcript', () => {
       [null, []],
     ]);
   });
+});
+
+it('every request in a transcript has taken its time, the first one too', async () => {
+  const { transcript } = await transcriptOf(false, { latencyMs: 20 });
+  const taken = transcript.steps.flatMap((step) =>
+    'effect' in step && step.effect.type === 'send' ? [step.answer.at - step.at] : [],
+  );
+  expect(taken).toEqual([20, 20, 20]);
 });
