@@ -52,8 +52,9 @@ export function codeOfFailure(failure: Failure): ExitCode {
     case 'challenge-unusable':
       // Negotiate and the like are no fault of the registry's: there is a credential, and not for this client.
       return failure.reason === 'unsupported-scheme' ? exitCode.unauthenticated : exitCode.protocol;
-    case 'scheme-downgrade':
     case 'realm-forbidden':
+      return isMendedByTrust(failure) ? exitCode.unauthenticated : exitCode.protocol;
+    case 'scheme-downgrade':
     case 'token-invalid':
     case 'token-redirected':
     case 'redirect-refused':
@@ -62,6 +63,14 @@ export function codeOfFailure(failure: Failure): ExitCode {
     case 'body-spent':
       return exitCode.unexpected;
   }
+}
+
+/**
+ * Whether the user may want to let the realm be asked: a token server on the user's own machine is a development set-up. That a
+ * registry points at link-local or cloud metadata addresses is never meant well, though a pair would allow it.
+ */
+export function isMendedByTrust({ reason }: Failure & { readonly kind: 'realm-forbidden' }): boolean {
+  return reason === 'loopback' || reason === 'host-alias';
 }
 
 function codeOfDenial(failure: Failure & { readonly kind: 'denied' }): ExitCode {

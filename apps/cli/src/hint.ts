@@ -7,6 +7,7 @@
 
 import type { Failure } from '@reg/core';
 import type { Again } from './argument.ts';
+import { isMendedByTrust } from './exit-code.ts';
 import { quote } from './shell.ts';
 
 const signIn = '-u NAME --password-stdin < FILE';
@@ -28,7 +29,9 @@ export function hintFor(failure: Failure, again: Again): string {
     case 'token-refused':
       return failure.anonymous ? `${command} ${signIn}` : onward(again);
     case 'realm-untrusted':
-      return `${command} --trust-realm ${quote(failure.pair.realm)}   # if that server may see your credential`;
+      return trusting(failure.pair.realm, again);
+    case 'realm-forbidden':
+      return isMendedByTrust(failure) ? trusting(new URL(failure.realm).origin, again) : onward(again);
     case 'insecure-transport':
       return `${again.plainHttp}   # sends the credential for everyone on the way to read`;
     case 'rate-limited':
@@ -41,7 +44,6 @@ export function hintFor(failure: Failure, again: Again): string {
       return command;
     case 'challenge-unusable':
     case 'scheme-downgrade':
-    case 'realm-forbidden':
     case 'token-invalid':
     case 'token-redirected':
     case 'body-spent':
@@ -49,6 +51,10 @@ export function hintFor(failure: Failure, again: Again): string {
     case 'limit':
       return onward(again);
   }
+}
+
+function trusting(realm: string, { command }: Again): string {
+  return `${command} --trust-realm ${quote(realm)}   # if that server may see your credential`;
 }
 
 /** The whole handshake; whoever has seen it gets a file to show to others. */
