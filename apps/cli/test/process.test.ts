@@ -1,0 +1,51 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
+import { ended, start } from './process.ts';
+import { registryFor } from './run.ts';
+
+test('what was asked for is on stdout, and the exit code is 0', async () => {
+  const { host } = await registryFor({ auth: 'none', repositories: { a: { tags: ['1', '2'] } } });
+  expect(await ended(start('main.ts', ['tags', `${host}/a`]))).toEqual({
+    code: 0,
+    stdout: '1\n2\n',
+    stderr: '',
+  });
+});
+
+test('a mistake is two lines on stderr, no stack, and its exit code', async () => {
+  const { code, stdout, stderr } = await ended(start('main.ts', ['tags', 'a b']));
+  expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+  expect(stderr).toMatch(/^reg: invalid reference: .*\n {5}a b\n {5} \^\nhint: reg tags --help\n$/);
+});
+
+test('a reader that has seen enough is no error', async () => {
+  const tags = Array.from({ length: 100_000 }, (_, i) => `tag-${i}`);
+  const { host } = await registryFor({
+    auth: 'none',
+    faults: [{ kind: 'status', status: 200, body: JSON.stringify({ tags }) }],
+  });
+  const child = start('main.ts', ['tags', `${host}/a`]);
+  const errors = child.stderr.setEncoding('utf8').toArray();
+  await once(child.stdout, 'readable');
+  child.stdout.destroy();
+  const [code] = await once(child, 'exit');
+  expect([code, (await errors).join('')]).toEqual([0, '']);
+});
+
+test.each([
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const)('%s while a registry keeps silent ends it with %i, and says nothing', async (signal, code) => {
+  const silent = createServer();
+  await once(silent.listen(0, '127.0.0.1'), 'listening');
+  onTestFinished(() => silent.closeAllConnections());
+  onTestFinished(() => void silent.close());
+  const address = silent.address() as AddressInfo;
+  const child = start('main.ts', ['tags', `127.0.0.1:${address.port}/a`]);
+  const end = ended(child);
+  await once(silent, 'request');
+  child.kill(signal);
+  expect(await end).toEqual({ code, stdout: '', stderr: '' });
+});

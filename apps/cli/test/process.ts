@@ -1,0 +1,43 @@
+/** Runs an entry of this package as a process, from source, as the workspace's scripts do. */
+
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import type { Readable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { createTap } from '@reg/testing';
+
+export type Child = ChildProcessByStdio<null, Readable, Readable>;
+
+/** Starts `src/<entry>`. A process that hangs is ended, and then has no exit code. */
+export function start(entry: 'main.ts' | 'demo.ts', args: readonly string[] = []): Child {
+  const file = fileURLToPath(new URL(`../src/${entry}`, import.meta.url));
+  return spawn(process.execPath, ['--conditions=@reg/source', file, ...args], {
+    // A small environment: this one's NODE_OPTIONS are vitest's, and its credentials somebody's.
+    env: { DOCKER_CONFIG: '/nonexistent' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: 10_000,
+    killSignal: 'SIGKILL',
+  });
+}
+
+export interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** What `child` printed and how it ended. Fails when it printed a canary, in whatever spelling. */
+export async function ended(child: Child): Promise<Ended> {
+  const texts = { stdout: '', stderr: '' };
+  const tap = createTap();
+  for (const name of ['stdout', 'stderr'] as const) {
+    const read = tap.reader(name);
+    child[name].setEncoding('utf8').on('data', (text: string) => {
+      texts[name] += text;
+      read(text);
+    });
+  }
+  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
+  const [leak] = tap.leaks();
+  if (leak !== undefined) throw new Error(`a secret was printed on ${leak.place}`);
+  return { code, ...texts };
+}

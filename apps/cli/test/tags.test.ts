@@ -1,0 +1,145 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { canary, type Fault } from '@reg/testing';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { hintIn, registryFor, run } from './run.ts';
+
+const password = canary('password');
+const users = { alice: password };
+const path = '/v2/team/app/tags/list';
+const names = ['1', '1.0', 'latest'];
+
+const registry = (options: Partial<Parameters<typeof registryFor>[0]> = {}) =>
+  registryFor({ auth: 'none', users, repositories: { 'team/app': { tags: names } }, ...options });
+
+const page = (body: string, headers: Record<string, string> = {}): Fault => ({
+  kind: 'status',
+  status: 200,
+  body,
+  headers: { 'Content-Type': 'application/json', ...headers },
+  path,
+});
+
+describe('reg tags prints one tag a line', () => {
+  test('of an open registry', async () => {
+    const { host } = await registry();
+    expect(await run(['tags', `${host}/team/app`])).toEqual({
+      code: 0,
+      stdout: '1\n1.0\nlatest\n',
+      stderr: '',
+    });
+  });
+
+  test('by Basic, the password from stdin without its line end', async () => {
+    const { host } = await registry({ auth: 'basic' });
+    const args = ['tags', `${host}/team/app`, '-u', 'alice', '--password-stdin'];
+    for (const stdin of [password, `${password}\n`, `${password}\r\n`]) {
+      expect(await run(args, { stdin })).toMatchObject({ code: 0, stdout: '1\n1.0\nlatest\n' });
+    }
+  });
+
+  test('by a token, three requests, the password from the environment', async () => {
+    const { host, pair, count } = await registry({ auth: 'bearer' });
+    const args = ['tags', `${host}/team/app`, '-u', 'alice', '--trust-realm', pair.realm];
+    const ran = await run(args, { env: { REG_PASSWORD: password } });
+    expect(ran).toEqual({ code: 0, stdout: '1\n1.0\nlatest\n', stderr: '' });
+    expect(count()).toBe(3);
+  });
+
+  test('anonymously where anyone may', async () => {
+    const { host, pair, requests } = await registry({
+      auth: 'bearer',
+      repositories: { 'team/app': { tags: names, visibility: 'public' } },
+    });
+    const args = ['tags', `${host}/team/app`, '--anonymous', '--trust-realm', pair.realm];
+    expect(await run(args)).toMatchObject({ code: 0, stdout: '1\n1.0\nlatest\n' });
+    expect(requests[1]?.headers['authorization']).toBeUndefined();
+  });
+
+  test('over TLS under an authority of its own, or unchecked', async () => {
+    const { host, ca } = await registry({ tls: true });
+    const file = join(mkdtempSync(join(tmpdir(), 'reg-')), 'ca.pem');
+    onTestFinished(() => rmSync(dirname(file), { recursive: true }));
+    writeFileSync(file, ca ?? '');
+    // A loopback address speaks http unless told otherwise, so the URL of `trace` is what says https here.
+    for (const option of [['--ca-file', file], ['-k']]) {
+      expect(await run(['trace', `https://${host}/v2/`, ...option])).toMatchObject({ code: 0, stderr: '' });
+    }
+    const refused = await run(['trace', `https://${host}/v2/`]);
+    expect(refused.code).toBe(6);
+    expect(hintIn(refused)).toBe(
+      `reg trace https://${host}/v2/ --ca-file FILE   # the certificate of its authority`,
+    );
+  });
+
+  test('page after page, on one connection', async () => {
+    const { host, faults, count } = await registry();
+    faults.add(page('{"name":"team/app","tags":["0"]}', { Link: `<${path}?n=1>; rel="next"` }));
+    expect(await run(['tags', `${host}/team/app`])).toMatchObject({ code: 0, stdout: '0\n1\n1.0\nlatest\n' });
+    expect(count()).toBe(4);
+  });
+
+  test.each(['{"tags":null}', '{"tags":[]}'])('and nothing for %s', async (body) => {
+    const { host, faults } = await registry();
+    faults.add(page(body));
+    expect(await run(['tags', `${host}/team/app`])).toEqual({ code: 0, stdout: '', stderr: '' });
+  });
+
+  test('and a tag that holds a line end or an escape is still one line, and harmless', async () => {
+    const { host, faults } = await registry();
+    faults.add(page(JSON.stringify({ tags: ['a\nb', '\u001b[2Jc', '\u202etxt'] })));
+    const { stdout } = await run(['tags', `${host}/team/app`], { terminal: 80 });
+    expect(stdout).toBe('a\\nb\n\\u{1b}[2Jc\n\\u{202e}txt\n');
+  });
+});
+
+describe('a list that cannot be followed to its end is an error, after what there was of it', () => {
+  test('a next page at another origin', async () => {
+    const { host, faults } = await registry();
+    const link = `<http://127.0.0.1:1${path}?last=0>; rel="next"`;
+    faults.add(page('{"tags":["0"]}', { Link: link }));
+    expect(await run(['tags', `${host}/team/app`])).toMatchObject({
+      code: 9,
+      stderr: expect.stringContaining('its next page is at another origin'),
+    });
+  });
+
+  test('pages that lead in a circle (requirement 136)', async () => {
+    const { host, faults, count } = await registry();
+    faults.add(page('{"tags":["0"]}', { Link: `<${path}?b>; rel="next"` }));
+    faults.add({ ...page('{"tags":["1"]}', { Link: `<${path}>; rel="next"` }), after: 1 });
+    expect(await run(['tags', `${host}/team/app`])).toMatchObject({
+      code: 9,
+      stdout: '0\n1\n',
+      stderr: expect.stringContaining('read before'),
+    });
+    expect(count()).toBe(2);
+  });
+
+  test.each(['', 'null', '[]', '{}', '{"tags":1}', '{"tags":[1]}', '<html>', '{"tags":["a"]'])(
+    'a body %j is none',
+    async (body) => {
+      const { host, faults } = await registry();
+      faults.add(page(body));
+      expect(await run(['tags', `${host}/team/app`])).toMatchObject({ code: 9, stdout: '' });
+    },
+  );
+
+  test('a page that breaks off', async () => {
+    const { host, faults } = await registry();
+    faults.add({ kind: 'truncated-body', path });
+    const ran = await run(['tags', `${host}/team/app`]);
+    expect(ran).toMatchObject({ code: 6, stdout: '', stderr: expect.stringContaining('broke off') });
+    expect(hintIn(ran)).toBe(`reg tags ${host}/team/app`);
+  });
+
+  test('a page of 64 MiB', async () => {
+    const { host, faults } = await registry();
+    faults.add({ kind: 'gzip-bomb', bytes: 64 * 1024 * 1024, path });
+    expect(await run(['tags', `${host}/team/app`])).toMatchObject({
+      code: 9,
+      stderr: expect.stringContaining('larger than 32 MiB'),
+    });
+  });
+});
