@@ -1,5 +1,6 @@
 /** `dockerKeychain` reads what `docker login` wrote, matches hosts exactly, and says what is wrong without showing the file. */
 
+import { spawnSync } from 'node:child_process';
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -138,6 +139,22 @@ describe('the file (requirement 105)', () => {
       expect(await dockerKeychain({ path }).find(reg)).toBeNull();
     }
   });
+
+  test.skipIf(process.getuid?.() !== 0)(
+    'a user without a home directory, as clusters make them, has no credentials (only root can be one)',
+    () => {
+      const module = new URL('../src/credentials/index.ts', import.meta.url).href;
+      const program = `import { dockerKeychain } from '${module}'; console.log(await dockerKeychain().find('${reg}'))`;
+      const flags = ['--conditions=@reg/source', '--input-type=module', '--eval', program];
+      const { stdout, stderr } = spawnSync(process.execPath, flags, {
+        uid: 54_321,
+        gid: 54_321,
+        env: {},
+        encoding: 'utf8',
+      });
+      expect({ stdout, stderr }).toEqual({ stdout: 'null\n', stderr: '' });
+    },
+  );
 
   test('a folder in its place has none: that is what Docker makes of a bind mount of nothing', async () => {
     expect(await dockerKeychain({ path: folder }).find(reg)).toBeNull();

@@ -44,9 +44,9 @@ export class CredentialsError extends Error {
 export function dockerKeychain(options: DockerKeychainOptions = {}): Keychain {
   return {
     async find(origin): Promise<Found | null> {
-      const path = options.path ?? join(folderOf(options), 'config.json');
-      const config = await readConfig(path);
-      if (config === null) return null;
+      const path = pathOf(options);
+      const config = path === null ? null : await readConfig(path);
+      if (path === null || config === null) return null;
       const names = namesOf(new URL(origin));
       refuseHelper(path, config, names);
       const auths = objectIn(path, config, 'auths');
@@ -58,9 +58,16 @@ export function dockerKeychain(options: DockerKeychainOptions = {}): Keychain {
   };
 }
 
-function folderOf({ env = process.env, home }: DockerKeychainOptions): string {
-  // The home directory is looked up last: a user without one, as clusters assign them, makes it throw.
-  return env['DOCKER_CONFIG'] || join(home ?? homedir(), '.docker');
+function pathOf({ path, env = process.env, home }: DockerKeychainOptions): string | null {
+  if (path !== undefined) return path;
+  const folder = env['DOCKER_CONFIG'];
+  if (folder) return join(folder, 'config.json');
+  try {
+    return join(home ?? homedir(), '.docker', 'config.json');
+  } catch {
+    // A user without a home directory, as clusters assign them.
+    return null;
+  }
 }
 
 /** 4 MiB: a config with ten thousand entries is below 2. */
