@@ -107,6 +107,10 @@ describe('what is recorded', () => {
       ['handshake', 'sending', 2_011, 'answered'],
     ]);
     expect(steps[1]).toMatchObject({ found: { type: 'password', source: 'a test' } });
+    recorder.credential(1, registry, { credential: null, source: 'a file?x=CANARY' });
+    expect(recorder.transcript().steps.at(-1)).toMatchObject({
+      found: { type: 'anonymous', source: 'a file?x=redacted-0' },
+    });
     expect(steps[2]).toMatchObject({
       credential: { type: 'password', username: 'alice', password: 'redacted-1' },
     });
@@ -562,6 +566,81 @@ describe('secrets in the words of others', () => {
       echoed([['server', value]]);
       expect(performance.now() - before).toBeLessThan(3_000);
     }
+  });
+});
+
+describe('the body of a token response', () => {
+  const op = operation();
+  op.answer(response(401, challenge));
+  if (op.state.phase !== 'obtaining') throw new Error('not obtaining');
+  const { need } = op.state.awaiting;
+  /** What is recorded of it. */
+  const shape = (text: string): string | null => {
+    const recorder = new Recorder(request, defaultPolicy, null);
+    const begun = beginExchange(need, null, defaultPolicy);
+    const head = { status: 200, headers: [] };
+    const answer = { type: 'token-response', at: 2, sentAt: 1, head, text, retryAfterMs: null } as const;
+    recorder.exchange(1, begun, answer, stepExchange(begun, answer));
+    const [recorded] = recorder.transcript().steps;
+    if (recorded?.phase !== 'getting' || recorded.answer.type !== 'token-response')
+      throw new Error('not recorded');
+    return recorded.answer.text;
+  };
+
+  test.each([
+    [
+      'a token, and when it ends',
+      '{"token":"CANARY","expires_in":300}',
+      '{"token":"redacted-1","expires_in":300}',
+    ],
+    [
+      'both names of one token',
+      '{"token":"CANARY","access_token":"CANARY"}',
+      '{"token":"redacted-1","access_token":"redacted-1"}',
+    ],
+    ['odd case (log-redaction-06)', '{"Access_Token":"CANARY"}', '{"Access_Token":"redacted-1"}'],
+    ['an escaped name (log-redaction-07)', '{"\\u0074oken":"CANARY"}', '{"token":"redacted-1"}'],
+    [
+      'a nested one (log-redaction-08)',
+      '{"data":{"refresh_token":"CANARY"}}',
+      '{"data":{"refresh_token":"redacted-1"}}',
+    ],
+    ['one that is no token', '{"token":"CANARY CANARY"}', '{"token":"redacted-1 (not a token)"}'],
+    ['numbers in its place', '{"token":17,"access_token":0,"id":17}', '{"token":1,"access_token":0,"id":17}'],
+    ['other values in its place', '{"token":true,"access_token":null}', '{"token":true,"access_token":null}'],
+    ['lists of them', '{"token":["CANARY",""]}', '{"token":["redacted-1",""]}'],
+    [
+      'members that nobody knows',
+      '{"x":"CANARY","y":"","z":[["CANARY"]]}',
+      '{"x":"redacted-0","y":"","z":[["redacted-0"]]}',
+    ],
+    [
+      'a lifetime as text',
+      '{"expires_in":"300","issued_at":"2026-11-23T08:00:00Z"}',
+      '{"expires_in":"300","issued_at":"2026-11-23T08:00:00Z"}',
+    ],
+    ['a secret in place of one', '{"expires_in":"CANARY-CANARY"}', '{"expires_in":"redacted-0"}'],
+    [
+      'words',
+      '{"error":"invalid_grant","error_uri":"https://x.example/?e=CANARY"}',
+      '{"error":"invalid_grant","error_uri":"https://x.example/?e=redacted-0"}',
+    ],
+    [
+      'names that JavaScript knows',
+      '{"__proto__":{"token":"CANARY"},"constructor":"CANARY"}',
+      '{"__proto__":{"token":"redacted-1"},"constructor":"redacted-0"}',
+    ],
+    ['a byte order mark', '\ufeff{"token":"CANARY"}', '{"token":"redacted-1"}'],
+    ['a text', '"CANARY"', '"redacted-0"'],
+    ['no JSON', 'CANARY', ''],
+    [
+      'too deep, in objects',
+      `${'{"a":'.repeat(20)}"CANARY"${'}'.repeat(20)}`,
+      `${'{"a":'.repeat(8)}{}${'}'.repeat(8)}`,
+    ],
+    ['too deep, in lists', `${'['.repeat(20)}"CANARY"${']'.repeat(20)}`, `${'['.repeat(9)}${']'.repeat(9)}`],
+  ])('%s', (_, text, shown) => {
+    expect(shape(text)).toBe(shown);
   });
 });
 

@@ -367,6 +367,25 @@ describe('what each step means', () => {
   });
 });
 
+describe('the token of a request', () => {
+  test('is of the first answer that held it', () => {
+    const again = exchanged(200, '{"token":"redacted-2","access_token":"redacted-3"}', 'granted');
+    const text = toText(
+      transcript([again, again, sent(200, 'answered', { effect: send({ authorization: bearer }) })]),
+    );
+    expect(text).toContain('Bearer ••• (the token of #1)');
+  });
+
+  test('a name that is none is not masked', () => {
+    const text = toText(
+      transcript([
+        sent(200, 'answered', { answer: reply(200, [['server', 'redacted- redacted-x redacted-12']]) }),
+      ]),
+    );
+    expect(text).toContain('server: redacted- redacted-x •••');
+  });
+});
+
 describe('toMermaid', () => {
   test('the whole workflow', () => {
     expect(toMermaid(whole).split('\n')).toEqual([

@@ -84,7 +84,7 @@ export function toCurl({ steps }: Transcript): string {
     redirected = request.leads;
     user ||= userOf(leg.effect);
     const { method, url } = leg.effect;
-    lines.push('', `# ${safe(explain(steps, steps.indexOf(leg)))}`);
+    lines.push('', `# ${safe(explain(leg, steps.indexOf(leg), steps))}`);
     lines.push(`echo ${quoted(`#${index + 1} ${method} ${originOf(url)}`)} >&2`, ...requestLines(request));
   }
   return [preamble, ...demands(lines.join('\n'), user), ...lines, ''].join('\n');
@@ -167,11 +167,8 @@ function fields(effect: RecordedSend, secrets: string[]): readonly string[] {
   const { url, to, form, authorization } = effect;
   if (to === 'registry') return [];
   if (form === null) {
-    const query = url.indexOf('?');
-    const pairs = query < 0 ? [] : url.slice(query + 1).split('&');
-    return pairs.length === 0
-      ? []
-      : ['-G', ...pairs.flatMap((pair) => queryWords(pair, authorization !== null))];
+    const pairs = new URL(url).search.slice(1).split('&');
+    return ['-G', ...pairs.flatMap((pair) => queryWords(pair, authorization !== null))];
   }
   return form.flatMap(([name, value]) => {
     if (name === 'username') return ['--data-urlencode', '"username=$REG_USER"'];
@@ -234,22 +231,19 @@ function isSafe({ url, method, form }: RecordedSend): boolean {
     URL.canParse(url) &&
     (new URL(url).protocol === 'https:' || new URL(url).protocol === 'http:') &&
     isUpper(method) &&
-    (form ?? []).every(([name, value]) => isName(name.replaceAll('_', '-')) && toVisible(value) === value)
+    (form ?? []).every(([name, value]) => isName(name) && toVisible(value) === value)
   );
 }
 
 function isUpper(text: string): boolean {
-  for (const char of text) if (char < 'A' || char > 'Z') return false;
-  return text !== '';
+  return text !== '' && [...text].every((char) => char >= 'A' && char <= 'Z');
 }
 
-/** Letters, digits and hyphens: the header fields and form fields that are in use. */
+const nameChars = 'abcdefghijklmnopqrstuvwxyz0123456789-_';
+
+/** Whether `text` is the name of a header or form field as they are in use: nothing that curl reads as an option or a file. */
 function isName(text: string): boolean {
-  for (const char of text) {
-    const fits = (char >= 'a' && char <= 'z') || (char >= 'A' && char <= 'Z') || (char >= '0' && char <= '9');
-    if (!fits && char !== '-') return false;
-  }
-  return text !== '' && !text.startsWith('-');
+  return text !== '' && !text.startsWith('-') && [...text].every((char) => nameChars.includes(char));
 }
 
 function safe(text: string): string {

@@ -20,10 +20,8 @@ import type {
   TranscriptStep,
 } from './transcript.ts';
 
-/** The meaning of `steps[index]`, or `''` where the steps around it say it. */
-export function explain(steps: readonly TranscriptStep[], index: number): string {
-  const step = steps[index];
-  if (step === undefined) return '';
+/** The meaning of `step`, which is `steps[index]`; or `''` where the steps around it say it. */
+export function explain(step: TranscriptStep, index: number, steps: readonly TranscriptStep[]): string {
   switch (step.phase) {
     case 'probing':
     case 'sending':

@@ -15,7 +15,7 @@ import type { RecordedSend, Transcript } from './transcript.ts';
 export function toHar({ steps }: Transcript): string {
   const entries: object[] = [];
   for (const [index, step] of steps.entries()) {
-    if (isLeg(step)) entries.push({ ...entryOf(step), comment: explain(steps, index) });
+    if (isLeg(step)) entries.push({ ...entryOf(step), comment: explain(step, index, steps) });
   }
   return writeJson({
     log: {

@@ -28,7 +28,7 @@ export function toMermaid({ steps }: Transcript): string {
       const reply = silent ? `no response (${answer.code})` : replyWords(answer.head.status);
       lines.push(`    ${id}${silent ? '--x' : '-->>'}C: ${label(reply)}`);
     }
-    const meaning = explain(steps, index);
+    const meaning = explain(step, index, steps);
     if (meaning !== '') lines.push(`    Note over C: ${label(meaning)}`);
   }
   return lines.join('\n');

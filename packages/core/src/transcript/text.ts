@@ -38,7 +38,7 @@ export function toText(transcript: Transcript, options: TextOptions = {}): strin
       page.request(requests, step.effect, brought);
       page.reply(step);
     }
-    page.line('  → ', 'meaning', explain(steps, index));
+    page.line('  → ', 'meaning', explain(step, index, steps));
   }
   if (steps.length > 0) page.blank();
   page.line('', 'faint', duration(steps.filter(isLeg)));
