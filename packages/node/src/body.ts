@@ -106,7 +106,8 @@ export function webStream(leg: Leg, failed: (error: Error) => unknown): Readable
 }
 
 function decoded(source: Readable, headers: ResponseHeaders): Readable {
-  const decoders = decodersFor(headers['content-encoding']);
+  // Nothing, encoded, is nothing to a server and a body cut short to a decoder.
+  const decoders = headers['content-length'] === '0' ? [] : decodersFor(headers['content-encoding']);
   const last = decoders.at(-1);
   if (last === undefined) return source;
   // Whoever reads the last is told by what they read with.

@@ -9,6 +9,7 @@
  *    turn comes.
  */
 
+import { setImmediate } from 'node:timers/promises';
 import { type Dispatcher, errors } from 'undici';
 
 /** Header fields as undici hands them over: names in lower case, repeated fields as an array. */
@@ -120,6 +121,9 @@ export class Leg implements Dispatcher.DispatchHandler {
       });
       this.#awaited = null;
     }
+    // undici lends a connection again a turn after its response has ended. Whoever reads the beginning of an answer may be
+    // about to send the request anew, and the turn saves a connection.
+    if (this.#over !== null) await setImmediate();
     if (this.#over !== null && 'error' in this.#over) throw this.#over.error;
     return Buffer.concat(this.#queue).subarray(0, bytes);
   }

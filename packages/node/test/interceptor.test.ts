@@ -1,0 +1,669 @@
+/** The interceptor, on sockets: what undici's own handlers see, and who receives what. */
+
+import { createHash, randomBytes } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { gzipSync } from 'node:zlib';
+import { isRegistryAuthError } from '@reg/core';
+import { allow, digestOf } from '@reg/testing';
+import {
+  BalancedPool,
+  Client,
+  type Dispatcher,
+  FormData,
+  getGlobalDispatcher,
+  interceptors,
+  Pool,
+  request,
+  setGlobalDispatcher,
+  fetch as undiciFetch,
+} from 'undici';
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
+import { registryAuth } from '../src/index.ts';
+import { agent, aliceAt, closing, recorder, serve, stage, TAGS, turn, until } from './stage.ts';
+
+const unhandled: unknown[] = [];
+const note = (reason: unknown): void => void unhandled.push(reason);
+process.on('unhandledRejection', note);
+process.on('uncaughtException', note);
+afterEach(async () => {
+  await turn();
+  expect(unhandled).toEqual([]);
+});
+
+const UPLOADS = '/v2/team/app/blobs/uploads/';
+const LAYER = 'the bytes of a layer';
+const upload = `${UPLOADS}?digest=${digestOf(Buffer.from(LAYER))}`;
+
+describe('requests that are not a registry’s go on as they came', () => {
+  /** What reaches the inner dispatch of an interceptor, which answers nothing. */
+  function inner(options: Parameters<typeof registryAuth>[0] = {}) {
+    const seen: { options: Dispatcher.DispatchOptions; handler: Dispatcher.DispatchHandler }[] = [];
+    const dispatch = registryAuth(options)((opts, handler) => {
+      seen.push({ options: opts, handler });
+      return false;
+    });
+    return { seen, dispatch };
+  }
+  const at = { origin: 'http://127.0.0.1:1', method: 'GET' } as const;
+
+  test.each<[string, Dispatcher.DispatchOptions]>([
+    ['a path without /v2/', { ...at, path: '/v1/search?q=x' }],
+    ['/v2/ in the query alone', { ...at, path: '/token?next=/v2/' }],
+    ['an Authorization of the caller’s', { ...at, path: TAGS, headers: { AUTHORIZATION: 'Basic x' } }],
+    ['an Authorization in a list', { ...at, path: TAGS, headers: ['accept', '*/*', 'Authorization', 'x'] }],
+    ['an upgrade', { ...at, path: TAGS, upgrade: 'websocket' }],
+    ['a tunnel', { ...at, path: '/v2/', method: 'CONNECT' }],
+    ['an absolute path, which is a proxy’s', { ...at, path: 'http://registry.test/v2/' }],
+    ['no origin', { path: TAGS, method: 'GET' }],
+    ['headers that undici refuses', { ...at, path: TAGS, headers: ['odd'] }],
+  ])('%s', (_, options) => {
+    const { seen, dispatch } = inner();
+    const { handler } = recorder();
+    expect(dispatch(options, handler)).toBe(false);
+    expect(seen).toHaveLength(1);
+    expect(seen[0]?.options).toBe(options);
+    expect(seen[0]?.handler).toBe(handler);
+  });
+
+  test('an origin that is not among `origins`', () => {
+    const { seen, dispatch } = inner({ origins: ['https://registry.test'] });
+    const options: Dispatcher.DispatchOptions = { ...at, path: TAGS };
+    dispatch(options, recorder().handler);
+    expect(seen[0]?.options).toBe(options);
+  });
+
+  test('an origin among `origins` is acted on, however it is written', async () => {
+    const { registry, auth } = await stage();
+    const dispatcher = agent().compose(
+      registryAuth({ ...auth, origins: [`${registry.url.toUpperCase()}/v2/`] }),
+    );
+    expect((await request(registry.url + TAGS, { dispatcher })).statusCode).toBe(200);
+  });
+
+  test('header fields that can be read once are read once, an Authorization among them is the caller’s', async () => {
+    const { registry } = await stage({ auth: 'basic' });
+    function* fields(): Generator<[string, string]> {
+      yield ['Authorization', 'Basic bm9ib2R5Og=='];
+    }
+    const dispatcher = agent().compose(registryAuth());
+    const { statusCode } = await request(registry.url + TAGS, { dispatcher, headers: fields() });
+    expect(statusCode).toBe(401);
+    expect(registry.requests.map(({ headers }) => headers['authorization'])).toEqual(['Basic bm9ib2R5Og==']);
+  });
+});
+
+describe('the caller’s handler sees one request', () => {
+  test('one start at once, one controller for all legs, the 401 held back', async () => {
+    const { registry, auth } = await stage();
+    const dispatcher = agent().compose(registryAuth(auth));
+    const { handler, events, controllers, end, body } = recorder();
+    expect(dispatcher.dispatch({ origin: registry.url, path: TAGS, method: 'GET' }, handler)).toBe(true);
+    expect(events).toEqual(['start']);
+    expect(await end).toBe(null);
+    expect(events).toEqual(['start', '200', 'data', 'end']);
+    expect(controllers.size).toBe(1);
+    expect(JSON.parse(body())).toEqual({ name: 'team/app', tags: ['1'] });
+    expect(registry.count()).toBe(3);
+  });
+
+  test('the raw header fields of the response are at the controller', async () => {
+    const { registry, auth } = await stage();
+    let raw: unknown;
+    const { handler, end } = recorder({
+      onResponseStart: (controller) => {
+        raw = controller.rawHeaders;
+      },
+    });
+    const dispatcher = agent().compose(registryAuth(auth));
+    dispatcher.dispatch({ origin: registry.url, path: TAGS, method: 'GET' }, handler);
+    await end;
+    expect(Array.isArray(raw) && raw.map(String)).toContain('application/json');
+  });
+
+  test('a held grant is dispatched in the tick it is asked for', async () => {
+    const { registry, auth } = await stage();
+    let sent = 0;
+    const count: Dispatcher.DispatcherComposeInterceptor = (dispatch) => (opts, handler) => {
+      sent += 1;
+      return dispatch(opts, handler);
+    };
+    const dispatcher = agent().compose(count, registryAuth(auth));
+    await (await request(registry.url + TAGS, { dispatcher })).body.dump();
+    sent = 0;
+    const { handler, end } = recorder();
+    dispatcher.dispatch({ origin: registry.url, path: TAGS, method: 'GET' }, handler);
+    expect(sent).toBe(1);
+    await end;
+    expect(sent).toBe(1);
+  });
+
+  test('an interim response reaches it before the final one', async () => {
+    const { url } = await serve((_, response) => {
+      response.writeEarlyHints({ link: '</style.css>; rel=preload' }, () => response.end('done'));
+    });
+    const { handler, events, end } = recorder();
+    const dispatcher = agent().compose(registryAuth());
+    dispatcher.dispatch({ origin: url, path: '/v2/', method: 'GET' }, handler);
+    expect(await end).toBe(null);
+    expect(events).toEqual(['start', '103', '200', 'data', 'end']);
+  });
+
+  test('the 401’s connection is used again', async () => {
+    const server = await serve((incoming, response) => {
+      if (incoming.headers.authorization !== undefined) return response.end('{}');
+      response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="r"' });
+      return response.end('x'.repeat(2_000));
+    });
+    const keychain = aliceAt(server.url);
+    const dispatcher = agent().compose(registryAuth({ keychain }));
+    const { statusCode, body } = await request(`${server.url}/v2/`, { dispatcher });
+    expect([statusCode, await body.text(), server.connections()]).toEqual([200, '{}', 1]);
+  });
+
+  test.each([
+    ['is endless', () => 'x'.repeat(65_536)],
+    ['never ends', () => ''],
+  ])('a 401 whose body %s costs its connection and no more', async (_, more) => {
+    const server = await serve((incoming, response) => {
+      if (incoming.headers.authorization !== undefined) return response.end('{}');
+      response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="r"' });
+      const write = (): void => {
+        if (response.destroyed) return;
+        const chunk = more();
+        if (chunk === '') response.write('x');
+        else if (response.write(chunk)) setImmediate(write);
+        else response.once('drain', write);
+      };
+      return write();
+    });
+    const keychain = aliceAt(server.url);
+    const dispatcher = agent().compose(registryAuth({ keychain }));
+    const { statusCode } = await request(`${server.url}/v2/`, { dispatcher });
+    expect(statusCode).toBe(200);
+  });
+
+  test.each(['onResponseStart', 'onResponseData', 'onResponseEnd'] as const)(
+    'what it throws in %s comes back to it as an error',
+    async (name) => {
+      const { registry, auth } = await stage();
+      const thrown = new Error('on purpose');
+      const { handler, events, end } = recorder({
+        [name]: () => {
+          throw thrown;
+        },
+      });
+      const dispatcher = agent().compose(registryAuth(auth));
+      dispatcher.dispatch({ origin: registry.url, path: TAGS, method: 'GET' }, handler);
+      expect(await end).toBe(thrown);
+      expect(events.filter((event) => event === 'error')).toHaveLength(1);
+      expect(events.at(-1)).toBe('error');
+    },
+  );
+
+  test('what it throws in onRequestStart comes back to it, and nothing is sent', async () => {
+    const { registry, auth } = await stage();
+    const thrown = new Error('on purpose');
+    const { handler, end } = recorder({
+      onRequestStart: () => {
+        throw thrown;
+      },
+    });
+    agent()
+      .compose(registryAuth(auth))
+      .dispatch({ origin: registry.url, path: TAGS, method: 'GET' }, handler);
+    expect(await end).toBe(thrown);
+    await turn();
+    expect(registry.count()).toBe(0);
+  });
+
+  test('what it throws when it is told of an error reaches nobody', async () => {
+    const { registry, auth } = await stage();
+    registry.faults.add({ server: 'token', kind: 'status', status: 403 });
+    let resolve: () => void = () => {};
+    const told = new Promise<void>((done) => {
+      resolve = done;
+    });
+    const handler: Dispatcher.DispatchHandler = {
+      ...recorder().handler,
+      onResponseError() {
+        resolve();
+        throw new Error('on purpose');
+      },
+    };
+    agent()
+      .compose(registryAuth(auth))
+      .dispatch({ origin: registry.url, path: TAGS, method: 'GET' }, handler);
+    await told;
+  });
+
+  test('no token: it gets the RegistryAuthError', async () => {
+    const { registry, auth } = await stage();
+    registry.faults.add({ server: 'token', kind: 'status', status: 403 });
+    const error = await request(registry.url + TAGS, {
+      dispatcher: agent().compose(registryAuth(auth)),
+    }).catch((reason: unknown) => reason);
+    expect(isRegistryAuthError(error) && error.failure.kind).toBe('token-refused');
+  });
+
+  test('no registry: it gets undici’s own error, which retry and callers decide by', async () => {
+    const dispatcher = agent().compose(registryAuth());
+    await expect(request('http://127.0.0.1:1/v2/', { dispatcher })).rejects.toMatchObject({
+      code: 'ECONNREFUSED',
+      syscall: 'connect',
+    });
+  });
+
+  test('no token server: it gets a RegistryAuthError that says where it ended, with undici’s error as cause', async () => {
+    const { registry, auth } = await stage();
+    registry.faults.add({ server: 'registry', kind: 'realm', realm: 'http://127.0.0.1:1/token' });
+    const error = await request(registry.url + TAGS, {
+      dispatcher: agent().compose(
+        registryAuth({
+          ...auth,
+          policy: {
+            realms: { pairs: [{ registry: registry.url, realm: 'http://127.0.0.1:1' }] },
+            retry: { attempts: 1 },
+          },
+        }),
+      ),
+    }).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({
+      code: 'ERR_REG_NETWORK',
+      failure: { to: 'authority', phase: 'connect', code: 'ECONNREFUSED' },
+      cause: { code: 'ECONNREFUSED' },
+    });
+  });
+
+  test('a redirect is handed over and not followed', async () => {
+    const { registry, auth } = await stage({ redirectBlobs: true });
+    const dispatcher = agent().compose(registryAuth(auth));
+    const path = `/v2/team/app/blobs/${digestOf(Buffer.from('app content'))}`;
+    const { statusCode, headers } = await request(registry.url + path, { dispatcher });
+    expect(statusCode).toBe(307);
+    expect(String(headers['location'])).toMatch(registry.blobsUrl);
+    expect(registry.count({ server: 'blobs' })).toBe(0);
+  });
+});
+
+describe('back-pressure and aborts', () => {
+  const large = randomBytes(8 * 1_048_576);
+
+  test('a large body arrives whole, and waits while its reader does', async () => {
+    const server = await serve((_, response) => void response.end(large));
+    const dispatcher = agent().compose(registryAuth());
+    const { body } = await request(`${server.url}/v2/x`, { dispatcher });
+    const hash = createHash('sha256');
+    for await (const chunk of body) {
+      hash.update(chunk);
+      await turn();
+    }
+    expect(hash.digest('hex')).toBe(createHash('sha256').update(large).digest('hex'));
+  });
+
+  test('nothing flows while the handler has paused, and everything after', async () => {
+    const server = await serve((_, response) => void response.end(large));
+    let bytes = 0;
+    let seen: Dispatcher.DispatchController | null = null;
+    const { handler, end } = recorder({
+      onResponseStart: (controller) => {
+        seen = controller;
+        controller.pause();
+      },
+      onResponseData: (_, chunk) => {
+        bytes += chunk.length;
+      },
+    });
+    agent().compose(registryAuth()).dispatch({ origin: server.url, path: '/v2/x', method: 'GET' }, handler);
+    await until(() => seen !== null);
+    for (let i = 0; i < 50; i++) await turn();
+    expect(bytes).toBe(0);
+    (seen as Dispatcher.DispatchController | null)?.resume();
+    expect(await end).toBe(null);
+    expect(bytes).toBe(large.length);
+  });
+
+  test('an abort while the token is obtained ends the request with its reason, and the next one works', async () => {
+    const { registry, auth } = await stage();
+    registry.faults.add({ server: 'token', kind: 'stall', at: 'before-head' });
+    const dispatcher = agent().compose(registryAuth(auth));
+    const controller = new AbortController();
+    const reason = new Error('enough');
+    const call = request(registry.url + TAGS, { dispatcher, signal: controller.signal });
+    await until(() => registry.count({ server: 'token' }) === 1);
+    controller.abort(reason);
+    await expect(call).rejects.toBe(reason);
+    expect((await request(registry.url + TAGS, { dispatcher })).statusCode).toBe(200);
+  });
+
+  test('an abort before the request has a connection ends it at once; it is never sent', async () => {
+    const seen: (string | undefined)[] = [];
+    let release: () => void = () => {};
+    const server = await serve((incoming, response) => {
+      seen.push(incoming.url);
+      release = () => response.end();
+    });
+    const dispatcher = agent({ connections: 1, pipelining: 1 }).compose(registryAuth());
+    const first = request(`${server.url}/v2/first`, { dispatcher, method: 'DELETE' });
+    await until(() => seen.length === 1);
+    const controller = new AbortController();
+    const reason = new Error('enough');
+    const second = request(`${server.url}/v2/second`, {
+      dispatcher,
+      method: 'DELETE',
+      signal: controller.signal,
+    });
+    await turn();
+    controller.abort(reason);
+    await expect(second).rejects.toBe(reason);
+    release();
+    await (await first).body.dump();
+    const third = request(`${server.url}/v2/third`, { dispatcher, method: 'DELETE' });
+    await until(() => seen.length > 1);
+    release();
+    await (await third).body.dump();
+    expect(seen).toEqual(['/v2/first', '/v2/third']);
+  });
+
+  test('a signal that has aborted already: nothing is sent', async () => {
+    const { registry, auth } = await stage();
+    const reason = new Error('not today');
+    const dispatcher = agent().compose(registryAuth(auth));
+    const call = request(registry.url + TAGS, { dispatcher, signal: AbortSignal.abort(reason) });
+    await expect(call).rejects.toBe(reason);
+    await turn();
+    expect(registry.count()).toBe(0);
+  });
+
+  test('an abort in the middle of a body ends it', async () => {
+    const server = await serve((_, response) => void response.write('some'));
+    const controller = new AbortController();
+    const { body } = await request(`${server.url}/v2/x`, {
+      dispatcher: agent().compose(registryAuth()),
+      signal: controller.signal,
+    });
+    const reason = new Error('enough');
+    const read = body.text();
+    await turn();
+    controller.abort(reason);
+    await expect(read).rejects.toBe(reason);
+  });
+
+  test('abort() without a reason ends with undici’s own error', async () => {
+    const { registry, auth } = await stage();
+    registry.faults.add({ server: 'token', kind: 'stall', at: 'before-head' });
+    let held: Dispatcher.DispatchController | null = null;
+    const { handler, end } = recorder({
+      onRequestStart: (controller) => {
+        held = controller;
+      },
+    });
+    agent()
+      .compose(registryAuth(auth))
+      .dispatch({ origin: registry.url, path: TAGS, method: 'GET' }, handler);
+    await until(() => registry.count({ server: 'token' }) === 1);
+    // As undici's body does when it is destroyed.
+    (held as { abort(): void } | null)?.abort();
+    expect(await end).toMatchObject({ code: 'UND_ERR_ABORTED' });
+  });
+});
+
+describe('bodies', () => {
+  const kinds: readonly [string, number, () => Dispatcher.DispatchOptions['body']][] = [
+    ['text', 3, () => LAYER],
+    ['a buffer', 3, () => Buffer.from(LAYER)],
+    ['bytes', 3, () => new Uint8Array(Buffer.from(LAYER))],
+    ['a Readable, which the ping spares', 3, () => Readable.from([LAYER.slice(0, 5), LAYER.slice(5)])],
+  ];
+
+  test.each(kinds)('%s', async (_, cost, body) => {
+    const { registry, auth } = await stage();
+    const dispatcher = agent().compose(registryAuth(auth));
+    const { statusCode } = await request(registry.url + upload, {
+      dispatcher,
+      method: 'POST',
+      body: body() ?? null,
+    });
+    expect(statusCode).toBe(201);
+    expect(registry.count()).toBe(cost);
+  });
+
+  test('a form is sent again', async () => {
+    const bodies: string[] = [];
+    const server = await serve(async (incoming, response) => {
+      let text = '';
+      for await (const chunk of incoming) text += chunk;
+      bodies.push(text);
+      if (incoming.headers.authorization === undefined) {
+        response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="r"' });
+      }
+      response.end();
+    });
+    const keychain = aliceAt(server.url);
+    const form = new FormData();
+    form.append('name', 'value');
+    const { statusCode } = await request(`${server.url}/v2/x`, {
+      dispatcher: agent().compose(registryAuth({ keychain })),
+      method: 'POST',
+      body: form,
+    });
+    expect(statusCode).toBe(200);
+    expect(bodies).toHaveLength(2);
+    for (const body of bodies) expect(body).toContain('name="name"');
+  });
+
+  test('undici’s fetch turns text into a stream: the ping spares it', async () => {
+    const { registry, auth } = await stage();
+    const dispatcher = agent().compose(registryAuth(auth));
+    const response = await undiciFetch(registry.url + upload, { method: 'POST', body: LAYER, dispatcher });
+    expect(response.status).toBe(201);
+    expect(registry.requests.map(({ method, url }) => `${method} ${url.split('?')[0]}`)).toEqual([
+      'GET /v2/',
+      'GET /token',
+      `POST ${UPLOADS}`,
+    ]);
+  });
+
+  test('a query given apart counts for the scope (requirement 48)', async () => {
+    const { registry, auth } = await stage();
+    const dispatcher = agent().compose(registryAuth(auth));
+    const mount = digestOf(Buffer.from('lib content'));
+    const { statusCode } = await request(registry.url + UPLOADS, {
+      dispatcher,
+      method: 'POST',
+      query: { mount, from: 'team/lib' },
+    });
+    expect(statusCode).toBe(201);
+    const { url = '' } = registry.requests.find(({ server }) => server === 'token') ?? {};
+    expect(new URL(url, registry.tokenUrl).searchParams.getAll('scope')).toContain(
+      'repository:team/lib:pull',
+    );
+  });
+});
+
+describe('on a dispatcher that has one origin, the password goes to the token server alone', () => {
+  const bound: readonly [string, (url: string) => Dispatcher][] = [
+    ['Client', (url) => new Client(url)],
+    ['Pool', (url) => new Pool(url)],
+    ['BalancedPool', (url) => new BalancedPool([url])],
+  ];
+
+  test.each(bound)('%s, with an agent of its own for tokens', async (_, create) => {
+    const { registry, auth } = await stage();
+    const dispatcher = closing(create(registry.url)).compose(registryAuth(auth));
+    const { statusCode } = await dispatcher.request({ origin: registry.url, path: TAGS, method: 'GET' });
+    expect(statusCode).toBe(200);
+    expect(registry.requests.map(({ server }) => server)).toEqual(['registry', 'token', 'registry']);
+  });
+
+  test('with the tokenDispatcher it is given', async () => {
+    const { registry, auth } = await stage();
+    const seen: unknown[] = [];
+    const tokenDispatcher = agent().compose((dispatch) => (opts, handler) => {
+      seen.push(opts.origin);
+      return dispatch(opts, handler);
+    });
+    const pool = closing(new Pool(registry.url)).compose(registryAuth({ ...auth, tokenDispatcher }));
+    expect((await pool.request({ path: TAGS, method: 'GET' })).statusCode).toBe(200);
+    expect(seen).toEqual([new URL(registry.tokenUrl).origin]);
+  });
+
+  test('a realm on the registry’s own origin goes through the pool', async () => {
+    const { registry, auth, password } = await stage();
+    allow(password, registry.url);
+    registry.faults.add({
+      server: 'registry',
+      kind: 'realm',
+      realm: '/token',
+      times: Number.POSITIVE_INFINITY,
+    });
+    const tokenDispatcher = agent().compose((_dispatch) => (_options, _handler) => {
+      throw new Error('not for others');
+    });
+    const pool = closing(new Pool(registry.url)).compose(
+      registryAuth({ keychain: auth.keychain, tokenDispatcher }),
+    );
+    expect((await pool.request({ path: TAGS, method: 'GET' })).statusCode).toBe(200);
+  });
+
+  test('a grant belongs to the pool’s origin, whatever origin a request names', async () => {
+    const { registry, auth } = await stage();
+    const pool = closing(new Pool(registry.url)).compose(registryAuth(auth));
+    await pool.request({ path: TAGS, method: 'GET' });
+    await pool.request({ origin: 'https://elsewhere.test', path: TAGS, method: 'GET' });
+    expect(registry.count()).toBe(4);
+    expect(registry.requests[3]?.headers['authorization']).toMatch(/^Bearer /);
+  });
+});
+
+describe('with undici’s own interceptors', () => {
+  const retry = () => interceptors.retry({ minTimeout: 1, maxRetries: 3 });
+
+  test.each(['inside', 'outside'] as const)('retry %s: a 503 is tried again', async (where) => {
+    const { registry, auth } = await stage();
+    registry.faults.add({ server: 'registry', path: TAGS, after: 1, kind: 'status', status: 503 });
+    const own = registryAuth(auth);
+    const dispatcher = where === 'inside' ? agent().compose(retry(), own) : agent().compose(own, retry());
+    const { statusCode, body } = await request(registry.url + TAGS, { dispatcher });
+    expect([statusCode, await body.json()]).toEqual([200, { name: 'team/app', tags: ['1'] }]);
+    expect(registry.count({ server: 'token' })).toBe(1);
+  });
+
+  test.each(['inside', 'outside'] as const)('retry %s: a broken connection is tried again', async (where) => {
+    const { registry, auth } = await stage();
+    registry.faults.add({ server: 'registry', kind: 'reset', at: 'before-head' });
+    const own = registryAuth(auth);
+    const dispatcher = where === 'inside' ? agent().compose(retry(), own) : agent().compose(own, retry());
+    expect((await request(registry.url + TAGS, { dispatcher })).statusCode).toBe(200);
+  });
+
+  test('retry outside: errors without end come out as retry’s own', async () => {
+    const { registry, auth } = await stage();
+    registry.faults.add({
+      server: 'registry',
+      path: TAGS,
+      after: 1,
+      kind: 'status',
+      status: 503,
+      times: Number.POSITIVE_INFINITY,
+    });
+    const dispatcher = agent().compose(registryAuth(auth), retry());
+    await expect(request(registry.url + TAGS, { dispatcher })).rejects.toMatchObject({
+      code: 'UND_ERR_REQ_RETRY',
+      statusCode: 503,
+    });
+  });
+
+  test.each(['inside', 'outside'] as const)('decompress %s', async (where) => {
+    const server = await serve((incoming, response) => {
+      if (incoming.headers.authorization === undefined) {
+        response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="r"', 'Content-Encoding': 'gzip' });
+        return response.end(gzipSync('{}'));
+      }
+      response.writeHead(200, { 'Content-Encoding': 'gzip' });
+      return response.end(gzipSync('some text'));
+    });
+    const keychain = aliceAt(server.url);
+    const own = registryAuth({ keychain });
+    const decompress = interceptors.decompress();
+    const dispatcher =
+      where === 'inside' ? agent().compose(decompress, own) : agent().compose(own, decompress);
+    const { body } = await request(`${server.url}/v2/`, { dispatcher });
+    expect(await body.text()).toBe('some text');
+  });
+
+  const dns = () =>
+    interceptors.dns({
+      lookup: (_origin, _options, done) => done(null, [{ address: '127.0.0.1', ttl: 1_000, family: 4 }]),
+    });
+
+  test('dns inside: grants are the name’s', async () => {
+    const { registry, password } = await stage();
+    const named = `http://registry.test:${new URL(registry.url).port}`;
+    const host = new URL(named).host;
+    const dispatcher = agent().compose(
+      dns(),
+      registryAuth({
+        keychain: aliceAt(named, password),
+        policy: {
+          insecureHosts: [host],
+          realms: { pairs: [{ registry: named, realm: registry.pair.realm }] },
+        },
+      }),
+    );
+    const { statusCode } = await request(named + TAGS, { dispatcher });
+    expect(statusCode).toBe(200);
+    expect(registry.requests[0]?.headers['host']).toBe(host);
+  });
+
+  test('dns outside: refused, and nothing is sent', async () => {
+    const { registry, auth } = await stage();
+    const dispatcher = agent().compose(registryAuth(auth), dns());
+    const named = `http://registry.test:${new URL(registry.url).port}`;
+    await expect(request(named + TAGS, { dispatcher })).rejects.toMatchObject({
+      code: 'ERR_REG_COMPOSED_BELOW_DNS',
+      message: expect.stringContaining('compose(dns, registryAuth)'),
+    });
+    expect(registry.count()).toBe(0);
+  });
+
+  test('a Host that is the origin’s own is no sign of dns', async () => {
+    const { registry, auth } = await stage();
+    const dispatcher = agent().compose(registryAuth(auth));
+    const headers = { Host: registry.host };
+    expect((await request(registry.url + TAGS, { dispatcher, headers })).statusCode).toBe(200);
+  });
+});
+
+describe('the fetch of Node itself', () => {
+  test('a dispatcher handed to it is refused with advice, and does not hang', async () => {
+    const { registry, auth } = await stage();
+    const dispatcher = agent().compose(registryAuth(auth));
+    // Its types are those of the undici inside Node.
+    const init = { dispatcher } as unknown as RequestInit;
+    await expect(fetch(registry.url + TAGS, init)).rejects.toMatchObject({
+      cause: { code: 'ERR_REG_OLD_HANDLER', message: expect.stringContaining('setGlobalDispatcher') },
+    });
+    expect(registry.count()).toBe(0);
+  });
+
+  test('as global dispatcher it works', async () => {
+    const before = getGlobalDispatcher();
+    onTestFinished(() => setGlobalDispatcher(before));
+    const { registry, auth } = await stage();
+    setGlobalDispatcher(agent().compose(registryAuth(auth)));
+    const response = await fetch(registry.url + TAGS);
+    expect([response.status, await response.json()]).toEqual([200, { name: 'team/app', tags: ['1'] }]);
+    expect(registry.count()).toBe(3);
+  });
+});
+
+test('every request has a User-Agent, the caller’s own if it set one (Q57)', async () => {
+  const { registry, auth } = await stage();
+  const dispatcher = agent().compose(registryAuth(auth));
+  await request(registry.url + TAGS, { dispatcher, method: 'POST', body: Readable.from(['x']) });
+  const named = registry.requests.map(({ headers }) => headers['user-agent']);
+  expect(named).toHaveLength(3);
+  for (const name of named) expect(name).toMatch(/^reg-node\/\d+\.\d+\.\d+/);
+  await request(registry.url + TAGS, { dispatcher, headers: { 'User-Agent': 'mine/1' } });
+  expect(registry.requests.at(-1)?.headers['user-agent']).toBe('mine/1');
+});

@@ -1,0 +1,115 @@
+/** What the tests of this package share: registries and servers that end with the test that started them. */
+
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type Keychain, staticKeychain } from '@reg/core/driver';
+import { canary, type Registry, type RegistryOptions, startRegistry } from '@reg/testing';
+import { Agent, type Dispatcher } from 'undici';
+import { onTestFinished } from 'vitest';
+
+export const TAGS = '/v2/team/app/tags/list';
+
+/** A registry whose `team/app` and `team/lib` are alice's, and what a client of hers needs. */
+export async function stage(options: Partial<RegistryOptions> = {}) {
+  const password = canary('password');
+  const registry = await startRegistry({
+    auth: 'bearer',
+    users: { alice: password },
+    repositories: {
+      'team/app': { tags: { '1': 'app content' } },
+      'team/lib': { tags: { '1': 'lib content' } },
+      'team/none': { access: {} },
+    },
+    ...options,
+  });
+  onTestFinished(() => registry.close());
+  return { registry, password, auth: clientOf(registry, password) };
+}
+
+/** Options of a client that is alice at `registry`. */
+export function clientOf(registry: Registry, password: string) {
+  return { keychain: aliceAt(registry.url, password), policy: { realms: { pairs: [registry.pair] } } };
+}
+
+/** Alice's password for the registry at `origin`. */
+export function aliceAt(origin: string, password = 'x'): Keychain {
+  return staticKeychain({ [new URL(origin).host]: { type: 'password', username: 'alice', password } });
+}
+
+/** An agent that ends with the test. */
+export function agent(options: Agent.Options = {}): Agent {
+  return closing(new Agent(options));
+}
+
+export function closing<D extends Dispatcher>(dispatcher: D): D {
+  onTestFinished(() => dispatcher.destroy());
+  return dispatcher;
+}
+
+/** A server of one's own. Resolves to its origin and the connections it saw. */
+export async function serve(
+  answer: (request: IncomingMessage, response: ServerResponse) => void,
+): Promise<{ readonly url: string; readonly connections: () => number }> {
+  let connections = 0;
+  const server = createServer(answer);
+  server.on('connection', () => {
+    connections += 1;
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    server.closeAllConnections();
+    return new Promise((resolve) => server.close(() => resolve()));
+  });
+  // A listening TCP server has an address of this kind.
+  const { port } = server.address() as AddressInfo;
+  return { url: `http://127.0.0.1:${port}`, connections: () => connections };
+}
+
+/** Lets everything that is under way without the network come to rest. */
+export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** Waits for `condition`, a turn of the event loop at a time. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await turn();
+}
+
+/** What a handler of undici is told, in order, and the controllers it is told it with. */
+export function recorder(overrides: Partial<Dispatcher.DispatchHandler> = {}) {
+  const events: string[] = [];
+  const controllers = new Set<Dispatcher.DispatchController>();
+  let ended: (error: Error | null) => void = () => {};
+  const end = new Promise<Error | null>((resolve) => {
+    ended = resolve;
+  });
+  let body = '';
+  const handler: Dispatcher.DispatchHandler = {
+    onRequestStart(controller, context) {
+      events.push('start');
+      controllers.add(controller);
+      overrides.onRequestStart?.(controller, context);
+    },
+    onResponseStart(controller, status, headers, text) {
+      events.push(String(status));
+      controllers.add(controller);
+      overrides.onResponseStart?.(controller, status, headers, text);
+    },
+    onResponseData(controller, chunk) {
+      if (events.at(-1) !== 'data') events.push('data');
+      controllers.add(controller);
+      body += chunk;
+      overrides.onResponseData?.(controller, chunk);
+    },
+    onResponseEnd(controller, trailers) {
+      events.push('end');
+      controllers.add(controller);
+      overrides.onResponseEnd?.(controller, trailers);
+      ended(null);
+    },
+    onResponseError(controller, error) {
+      events.push('error');
+      controllers.add(controller);
+      ended(error);
+    },
+  };
+  return { handler, events, controllers, end, body: () => body };
+}
