@@ -48,8 +48,10 @@ export interface Distribution {
   answered(): Promise<readonly string[]>;
 }
 
-/** How it asks for authorization: not at all, by the lines of a password file, or by a token server's tokens. */
-export type DistributionAuth = { readonly htpasswd: string } | { readonly token: TokenServer } | null;
+/** How it asks for authorization: not at all, by password, or by a token server's tokens. */
+export type DistributionAuth =
+  /** Passwords by user, which `htpasswd` writes down as bcrypt. */
+  { readonly htpasswd: Readonly<Record<string, string>> } | { readonly token: TokenServer } | null;
 
 /** Starts `docker-registry`, which the running test ends. */
 export async function startDistribution(auth: DistributionAuth): Promise<Distribution> {
@@ -95,7 +97,10 @@ async function authSettings(auth: DistributionAuth, folder: string): Promise<obj
   if (auth === null) return {};
   if ('htpasswd' in auth) {
     const path = join(folder, 'htpasswd');
-    await writeFile(path, auth.htpasswd);
+    const lines = Object.entries(auth.htpasswd).map(
+      ([user, password]) => spawnSync('htpasswd', ['-Bin', user], { input: password }).stdout,
+    );
+    await writeFile(path, Buffer.concat(lines));
     return { auth: { htpasswd: { realm: 'docker-registry', path } } };
   }
   const { url, service, issuer, certificatePem } = auth.token;
