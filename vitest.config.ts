@@ -7,8 +7,11 @@ const ssr = { resolve: { conditions: ['@reg/source', 'module', 'node', 'developm
 /** Fails a test file when a planted secret turned up where it should not have. */
 const canary = fileURLToPath(new URL('packages/testing/src/canary.ts', import.meta.url));
 
+/** Ends what hangs, on a machine that is busy with other things as well; how long anything takes is not tested. */
+const testTimeout = 30_000;
+
 function project(name: string, root: string) {
-  return { ssr, test: { name, root, include: ['test/**/*.test.ts'], setupFiles: [canary] } };
+  return { ssr, test: { name, root, include: ['test/**/*.test.ts'], setupFiles: [canary], testTimeout } };
 }
 
 export default defineConfig({
