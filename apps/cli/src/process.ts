@@ -24,9 +24,13 @@ export function runInProcess(
   for (const output of [process.stdout, process.stderr]) {
     output.on('error', (error: NodeJS.ErrnoException) => {
       // `reg tags … | head -1`: whoever read has seen enough.
-      const stopped =
-        error.code === 'EPIPE' ? new Stop(exitCode.ok) : new Stop(exitCode.unexpected, error.message);
-      stop.abort(stopped);
+      const code = error.code === 'EPIPE' ? exitCode.ok : exitCode.unexpected;
+      // The command may have ended and be waiting for what it wrote.
+      process.exitCode = code;
+      if (code !== exitCode.ok && output === process.stdout) {
+        process.stderr.write(`reg: the output cannot be written: ${error.message}\nhint: df -h\n`);
+      }
+      stop.abort(new Stop(code));
     });
   }
   const surroundings: Surroundings = {
@@ -39,7 +43,7 @@ export function runInProcess(
     env: process.env,
     signal: stop.signal,
   };
-  void command(surroundings, process.argv.slice(2)).then((exitCode) => {
-    process.exitCode = exitCode;
+  void command(surroundings, process.argv.slice(2)).then((code) => {
+    process.exitCode ??= code;
   });
 }

@@ -1,16 +1,13 @@
 /**
- * The `reg` command: parse, decide, render, write.
+ * The `reg` command and its tree.
  *
- * Rules of this file: it parses and writes. What is decided and how it is rendered is in the file of each command, loaded when
- * the command runs, so that `--help` costs a parser and nothing else. stdout gets data, stderr gets talk.
+ * Rules of this file: it parses. All else is loaded when a command runs or fails, so that `--help` costs a parser and
+ * nothing else.
  */
 
-import { Command, Option } from 'commander';
-import { type Again, againFor, type Target, tagsTarget, traceTarget } from './argument.ts';
+import { Command, CommanderError, Option } from 'commander';
 import { exitCode } from './exit-code.ts';
-import { givenCredential, type NetworkOptions, readOrigin } from './options.ts';
-import { paintFor, widthOf } from './paint.ts';
-import { report } from './report.ts';
+import type { NetworkOptions } from './options.ts';
 import type { Surroundings } from './surroundings.ts';
 import { type TraceFormat, traceFormats } from './trace-format.ts';
 import { version } from './version.ts';
@@ -27,6 +24,9 @@ export function program(surroundings: Surroundings): (args: readonly string[]) =
       await root.parseAsync(args, { from: 'user' });
       return exitCode.ok;
     } catch (error) {
+      // Help and version were asked for and printed.
+      if (error instanceof CommanderError && error.exitCode === 0) return exitCode.ok;
+      const { report } = await import('./report.ts');
       return report(error, helpFor(root, args), surroundings);
     }
   };
@@ -57,7 +57,7 @@ Examples:
   reg trace docker.io/library/busybox     # every step to its tags, explained
   reg tags ghcr.io/o/app -u alice --password-stdin < token.txt
 
-Credentials are those of \`docker login\` and \`podman login\`, unless -u gives one.
+Credentials are those that \`docker login\` left, unless -u gives one.
 
 Exit codes:
   0 done    1 unexpected    2 usage    3 not found    4 not authenticated
@@ -76,7 +76,8 @@ Examples:
   reg tags localhost:5000/team/app -u alice --password-stdin < password.txt`,
     )
     .action(async (repository: string, options: NetworkOptions) => {
-      await runTags(runOf('tags', tagsTarget(repository, options), options), surroundings);
+      const { tags } = await import('./actions.ts');
+      await tags(repository, options, surroundings);
     });
 
   withNetwork(root.command('trace'))
@@ -94,8 +95,8 @@ Examples:
   reg trace https://registry.example/v2/ -o har > auth.har`,
     )
     .action(async (about: string, options: NetworkOptions & { readonly output: TraceFormat }) => {
-      const run = runOf('trace', traceTarget(about, options), options);
-      await runTrace(run, options.output, surroundings);
+      const { trace } = await import('./actions.ts');
+      await trace(about, options, surroundings);
     });
   return root;
 }
@@ -115,7 +116,7 @@ function withNetwork(command: Command): Command {
     .option(
       '--trust-realm <origin>',
       'a token server that may see the credential, like https://auth.example; repeatable',
-      (origin: string, before: readonly string[] = []) => [...before, readOrigin(origin)],
+      (origin: string, before: readonly string[] = []) => [...before, origin],
     )
     .optionsGroup('Connection:')
     .option('--plain-http', 'speak http, and send credentials over it')
@@ -133,47 +134,4 @@ function helpWidth(columns: number | undefined): number {
 function helpFor(root: Command, [name]: readonly string[]): string {
   const command = root.commands.find((one) => one.name() === name);
   return command === undefined ? 'reg --help' : `reg ${command.name()} --help`;
-}
-
-/** One command line, read. */
-interface Run {
-  readonly target: Target;
-  readonly options: NetworkOptions;
-  readonly again: Again;
-}
-
-function runOf(name: string, target: Target, options: NetworkOptions): Run {
-  return { target, options, again: againFor(name, target, options) };
-}
-
-async function runTags(run: Run, surroundings: Surroundings): Promise<void> {
-  const { renderTags, tagPages } = await import('./tags.ts');
-  const client = await clientFor(run, surroundings, false);
-  try {
-    for await (const page of tagPages(client, run.target.url, run.again)) {
-      surroundings.stdout.write(renderTags(page));
-    }
-  } finally {
-    client.close();
-  }
-}
-
-async function runTrace(run: Run, format: TraceFormat, surroundings: Surroundings): Promise<void> {
-  const { stdout, env } = surroundings;
-  const { renderTrace, trace } = await import('./trace.ts');
-  const client = await clientFor(run, surroundings, true);
-  try {
-    const { transcript, complaint } = await trace(client, run.target.url, run.again);
-    stdout.write(renderTrace(transcript, format, { paint: paintFor(stdout, env), width: widthOf(stdout) }));
-    if (complaint !== null) throw complaint;
-  } finally {
-    client.close();
-  }
-}
-
-async function clientFor({ target, options, again }: Run, surroundings: Surroundings, bodies: boolean) {
-  const { openClient } = await import('./client.ts');
-  const given = await givenCredential(options, surroundings, again.command);
-  if (target.short !== null) surroundings.stderr.write(`reg: ${target.short} is short for ${target.shown}\n`);
-  return openClient({ registry: target.url, options, given, surroundings, bodies });
 }

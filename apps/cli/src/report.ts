@@ -15,22 +15,14 @@ import { Stop, type Surroundings } from './surroundings.ts';
  *
  * @param help the hint where nothing knows a better one
  */
-export function report(error: unknown, help: string, surroundings: Surroundings): number {
-  const { reason } = surroundings.signal;
-  if (reason instanceof Stop) {
-    if (reason.message !== '') say(new Complaint(exitCode.unexpected, reason.message), help, surroundings);
-    return reason.exitCode;
-  }
-  // Help and version were asked for and printed; `reg` alone was shown how it is used.
-  if (error instanceof CommanderError && error.exitCode === 0) return exitCode.ok;
+export function report(error: unknown, help: string, { stderr, env, signal }: Surroundings): number {
+  const { reason } = signal;
+  if (reason instanceof Stop) return reason.exitCode;
+  // `reg` alone was shown how it is used.
   if (error instanceof CommanderError && error.code === 'commander.help') return exitCode.usage;
   const complaint = complaintOf(error);
-  say(complaint, help, surroundings);
-  return complaint.exitCode;
-}
-
-function say(complaint: Complaint, help: string, { stderr, env }: Surroundings): void {
   stderr.write(renderComplaint(complaint, help, paintFor(stderr, env), widthOf(stderr)));
+  return complaint.exitCode;
 }
 
 function complaintOf(error: unknown): Complaint {

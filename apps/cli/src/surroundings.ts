@@ -25,13 +25,13 @@ export interface Surroundings {
   readonly signal: AbortSignal;
 }
 
-/** Why a command ends before its work is done: an exit code, and what there is to say about it, if anything. */
+/** Why a command ends before its work is done. There is nothing more to say about it. */
 export class Stop extends Error {
   override readonly name = 'Stop';
   readonly exitCode: number;
 
-  constructor(exitCode: number, message = '') {
-    super(message);
+  constructor(exitCode: number) {
+    super('stopped');
     this.exitCode = exitCode;
   }
 }

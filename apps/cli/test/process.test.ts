@@ -1,8 +1,10 @@
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { ended, start } from './process.ts';
+import { commandLine, ended, start } from './process.ts';
 import { registryFor } from './run.ts';
 
 test('what was asked for is on stdout, and the exit code is 0', async () => {
@@ -48,4 +50,11 @@ test.each([
   await once(silent, 'request');
   child.kill(signal);
   expect(await end).toEqual({ code, stdout: '', stderr: '' });
+});
+
+test.skipIf(!existsSync('/dev/full'))('output that cannot be written is an error (needs /dev/full)', () => {
+  const shell = ['-c', 'exec "$0" "$@" > /dev/full', ...commandLine('main.ts', ['--help'])];
+  const { status, stderr } = spawnSync('sh', shell, { env: {}, encoding: 'utf8' });
+  expect(status).toBe(1);
+  expect(stderr).toMatch(/^reg: the output cannot be written: ENOSPC.*\nhint: df -h\n$/);
 });

@@ -7,10 +7,18 @@ import { createTap } from '@reg/testing';
 
 export type Child = ChildProcessByStdio<null, Readable, Readable>;
 
-/** Starts `src/<entry>`. A process that hangs is ended, and then has no exit code. */
-export function start(entry: 'main.ts' | 'demo.ts', args: readonly string[] = []): Child {
+export type Entry = 'main.ts' | 'demo.ts';
+
+/** How `src/<entry>` is started. */
+export function commandLine(entry: Entry, args: readonly string[]): readonly [string, ...string[]] {
   const file = fileURLToPath(new URL(`../src/${entry}`, import.meta.url));
-  return spawn(process.execPath, ['--conditions=@reg/source', file, ...args], {
+  return [process.execPath, '--conditions=@reg/source', file, ...args];
+}
+
+/** Starts `src/<entry>`. A process that hangs is ended, and then has no exit code. */
+export function start(entry: Entry, args: readonly string[] = []): Child {
+  const [command, ...rest] = commandLine(entry, args);
+  return spawn(command, rest, {
     // A small environment: this one's NODE_OPTIONS are vitest's, and its credentials somebody's.
     env: { DOCKER_CONFIG: '/nonexistent' },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -185,18 +185,13 @@ test('credentials that docker login left are used, and where they are from is sa
   expect(broken).toMatchObject({ code: 8, stderr: expect.stringContaining('is not JSON') });
 });
 
-describe('a command that is stopped', () => {
-  test.each([
-    [130, ''],
-    [0, ''],
-    [1, 'no space left on device'],
-  ])('ends with %i, and says %j', async (code, message) => {
+describe('a command that is stopped says nothing, and exits as it was told', () => {
+  test('while a registry keeps silent', async () => {
     const { host } = await registryFor({ auth: 'none', faults: [{ kind: 'stall', at: 'before-head' }] });
     const stop = new AbortController();
     const ran = run(['tags', `${host}/a`], { signal: stop.signal });
-    setImmediate(() => stop.abort(new Stop(code, message)));
-    const said = message === '' ? '' : `reg: ${message}\nhint: reg tags --help\n`;
-    expect(await ran).toEqual({ code, stdout: '', stderr: said });
+    setImmediate(() => stop.abort(new Stop(130)));
+    expect(await ran).toEqual({ code: 130, stdout: '', stderr: '' });
   });
 
   test('while it waits for a password', async () => {
