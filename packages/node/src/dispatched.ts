@@ -19,10 +19,11 @@ export function isRegistryPath({ path, method, upgrade }: DispatchOptions): bool
   return query < 0 || at < query;
 }
 
-/** The origin as URLs spell it, or `null` when there is none. */
+/** The http or https origin as URLs spell it, or `null` when it is none. */
 export function originOf(origin: string | URL | undefined): string | null {
   const text = String(origin);
-  return URL.canParse(text) ? new URL(text).origin : null;
+  const url = URL.canParse(text) ? new URL(text) : null;
+  return url?.protocol === 'http:' || url?.protocol === 'https:' ? url.origin : null;
 }
 
 /** What `query` adds to the path. undici writes it the same way. */

@@ -47,17 +47,14 @@ export function createSend<Q extends Carried>(
 }
 
 function optionsFor<Q extends Carried>(outgoing: Outgoing<Q>, userAgent: string): DispatchOptions {
+  const { body, path, ...carry } = outgoing.request?.carry ?? {};
+  const { method } = outgoing;
+  const content = outgoing.body === 'caller' ? (body ?? null) : outgoing.form;
+  const headers = flat(outgoing.headers, userAgent);
+  // What was given to a dispatcher goes on as it was given: a path read as a URL and written again may be another.
+  if (path !== undefined) return { ...carry, path, method, headers, body: content };
   const { origin, pathname, search } = new URL(outgoing.url);
-  const { body, ...carry } = outgoing.request?.carry ?? {};
-  const own = outgoing.body === 'form' ? outgoing.form : null;
-  return {
-    origin,
-    path: pathname + search,
-    method: outgoing.method,
-    ...carry,
-    headers: flat(outgoing.headers, userAgent),
-    body: outgoing.body === 'caller' ? (body ?? null) : own,
-  };
+  return { ...carry, origin, path: pathname + search, method, headers, body: content };
 }
 
 /** Names and values in turn, as undici takes them fastest. */
