@@ -487,6 +487,33 @@ describe('secrets in the words of others', () => {
     expect(echoed([['server', 'x']], 'Basic !!!').head.headers).toEqual([['server', 'x']]);
   });
 
+  test('in base64 of either alphabet', () => {
+    const secret = '~~~?>?>CANARY';
+    expect(Buffer.from(secret).toString('base64')).toMatch(/\+.*\/|\/.*\+/);
+    for (const alphabet of ['base64', 'base64url'] as const) {
+      const value = Buffer.from(secret).toString(alphabet);
+      expect(echoed([['server', value]], `Bearer ${secret}`).head.headers).toEqual([
+        ['server', 'redacted-1'],
+      ]);
+    }
+  });
+
+  test('as forms write it, spaces as +', () => {
+    const value = new URLSearchParams({ password: 'own CANARY/secret' }).toString();
+    expect(echoed([['server', value]], 'Bearer own CANARY/secret').head.headers).toEqual([
+      ['server', 'password=redacted-1'],
+    ]);
+  });
+
+  test('where one breaks a challenge, its name breaks it as well', () => {
+    const secret = 'own"CANARY';
+    const field = (value: string) => `Bearer realm="https://registry.example/token",service="${value}"`;
+    const headers = (value: string) =>
+      echoed([['www-authenticate', field(value)]], `Bearer ${secret}`).head.headers;
+    expect(headers(secret)).toEqual([['www-authenticate', field('redacted-1"')]]);
+    expect(headers('own\\"CANARY')).toEqual([['www-authenticate', field('redacted-1')]]);
+  });
+
   test('in any script, one, two, three or four bytes a character', () => {
     const secret = 'aé漢😀-CANARY';
     const everything = [...Buffer.from(secret)].map((b) => `%${b.toString(16)}`).join('');

@@ -303,7 +303,11 @@ describe.runIf(hasCurl)('the script, run', () => {
     ];
     const script = toCurl(transcript(hostile)).replace('set -euo pipefail', 'set -uo pipefail');
     checkSyntax(script);
-    expect(script).not.toContain('@/etc/passwd\n');
+    expect(script.match(/-H '[^']*/g)).toEqual([
+      "-H 'accept: it",
+      ...Array(2).fill("-H 'accept: application/json"),
+    ]);
+    expect(script).not.toMatch(/[\r\u2028]/);
     const { stdout, stderr } = await runScript(script, { REG_USER: 'u', REG_PASSWORD: 'p' });
     expect(stdout).not.toContain('RAN');
     expect(stderr.split('\n').filter((line) => line.includes('RAN'))).toEqual([]);
