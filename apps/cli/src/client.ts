@@ -76,7 +76,8 @@ function keychainOf({ username, password, source }: GivenCredential, registry: s
   return { find: async (origin) => (origin === registry ? found : null) };
 }
 
-function policyFor(
+/** What the user said about where a secret may go. */
+export function policyFor(
   { origin, host }: URL,
   { plainHttp = false, trustRealm = [] }: NetworkOptions,
 ): PartialPolicy {
