@@ -81,18 +81,25 @@ export class Leg implements Dispatcher.DispatchHandler {
   flow(sink: Sink): void {
     this.#sink = sink;
     this.#pump();
-    if (!this.#paused) this.#controller?.resume();
+    this.#steer();
   }
 
   pause(): void {
     this.#paused = true;
-    this.#controller?.pause();
+    this.#steer();
   }
 
   resume(): void {
     this.#paused = false;
     this.#pump();
-    if (!this.#paused) this.#controller?.resume();
+    this.#steer();
+  }
+
+  /** Tells the connection what the reader said, unless it is another request's by now: undici would steer that one. */
+  #steer(): void {
+    if (this.#over !== null) return;
+    if (this.#paused) this.#controller?.pause();
+    else this.#controller?.resume();
   }
 
   /** Ends the request and its body with `reason`. */
@@ -203,6 +210,8 @@ export class Leg implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    // What could not be parsed is in it, maybe a token, and what is thrown is logged.
+    if ('data' in error && error instanceof errors.HTTPParserError) error.data = undefined;
     this.#fail(error);
   }
 
