@@ -22,8 +22,13 @@ const mostCodings = 5;
 /** 8 MiB, the most a decoder must support (RFC 9659 §3). */
 const zstdWindowLog = 23;
 
-/** The decoded body of `leg`. Reading it is what makes it flow; destroying it ends the request. */
-export function readable(leg: Leg): Readable {
+/**
+ * The decoded body of `leg`. Reading it is what makes it flow; destroying it ends the request.
+ *
+ * @param most bytes on the wire, over which reading ends with `ResponseExceededMaxSizeError`
+ */
+function readable(leg: Leg, most = Number.POSITIVE_INFINITY): Readable {
+  let size = 0;
   const source = new Readable({
     read: () => leg.resume(),
     destroy(error, done) {
@@ -36,7 +41,9 @@ export function readable(leg: Leg): Readable {
   leg.pause();
   leg.flow({
     data: (chunk) => {
-      if (!source.push(chunk)) leg.pause();
+      size += chunk.length;
+      if (size > most) source.destroy(new errors.ResponseExceededMaxSizeError());
+      else if (!source.push(chunk)) leg.pause();
     },
     end: () => void source.push(null),
     error: (error) => void source.destroy(error),
@@ -44,14 +51,22 @@ export function readable(leg: Leg): Readable {
   return decoded(source, leg.headers);
 }
 
-/** The text of a body, or `null` when it holds more than `limit` bytes; the rest is then not read. */
-export async function textOf(body: Readable, limit: number): Promise<string | null> {
+/**
+ * The text of a body, or `null` when it holds more than `limit` bytes, decoded or as they come: gzip can hold nothing without
+ * end. The rest is then not read.
+ */
+export async function textOf(leg: Leg, limit: number): Promise<string | null> {
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of body) {
-    size += chunk.length;
-    if (size > limit) return null;
-    chunks.push(chunk);
+  try {
+    for await (const chunk of readable(leg, limit)) {
+      size += chunk.length;
+      if (size > limit) return null;
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    if (error instanceof errors.ResponseExceededMaxSizeError) return null;
+    throw error;
   }
   return new TextDecoder().decode(Buffer.concat(chunks));
 }
@@ -82,7 +97,7 @@ export async function beginningOf(leg: Leg, limit: number): Promise<string | nul
  */
 export function webStream(leg: Leg, failed: (error: Error) => unknown): ReadableStream<Uint8Array> {
   let chunks: NodeJS.AsyncIterator<Buffer> | null = null;
-  return new ReadableStream({
+  const stream: ReadableStream<Uint8Array> = new ReadableStream({
     type: 'bytes',
     async pull(controller) {
       chunks ??= readable(leg)[Symbol.asyncIterator]();
@@ -103,7 +118,12 @@ export function webStream(leg: Leg, failed: (error: Error) => unknown): Readable
       leg.abort(asError(reason));
     },
   });
+  lost.register(stream, leg);
+  return stream;
 }
+
+/** Ends the request behind a body that nobody can read any more: whoever looks at the status alone would collect connections. */
+const lost = new FinalizationRegistry<Leg>((leg) => leg.abort(new errors.RequestAbortedError()));
 
 function decoded(source: Readable, headers: ResponseHeaders): Readable {
   // Nothing, encoded, is nothing to a server and a body cut short to a decoder.

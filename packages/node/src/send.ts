@@ -8,7 +8,7 @@
 import type { HeaderList, NetworkPhase, RegistryRequest } from '@reg/core';
 import type { Outgoing, Reply, Send } from '@reg/core/driver';
 import type { Dispatcher } from 'undici';
-import { beginningOf, readable, textOf } from './body.ts';
+import { beginningOf, textOf } from './body.ts';
 import { asError, Leg, type Observer, type Progress, type ResponseHeaders } from './leg.ts';
 
 /** What undici takes for a request. */
@@ -73,7 +73,7 @@ function replyOf(leg: Leg): Reply<Leg> {
   return {
     head: { status: leg.status, headers: headerList(leg.headers) },
     raw: leg,
-    text: (limit) => textOf(readable(leg), limit),
+    text: (limit) => textOf(leg, limit),
     peek: (limit) => beginningOf(leg, limit),
     discard: () => leg.discard(),
   };
