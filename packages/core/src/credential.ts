@@ -33,7 +33,7 @@ export type CredentialFault =
   | 'registry-token-for-basic';
 
 /** UTF-16 units of a user name, a password or a token: Node, like most servers, takes 16 KiB of header fields in all. */
-const longest = 16_384;
+export const longestSecret = 16_384;
 
 /**
  * Why `credential` cannot answer a challenge of `scheme`, or `null` when it can (RFC 7617 §2, RFC 6750 §2.1).
@@ -52,7 +52,7 @@ export function credentialFault(credential: Credential, scheme: Scheme): Credent
     case 'registry':
       if (scheme === 'basic') return 'registry-token-for-basic';
       if (credential.token === '') return 'empty';
-      if (credential.token.length > longest) return 'too-long';
+      if (credential.token.length > longestSecret) return 'too-long';
       return isBearerToken(credential.token) ? null : 'not-a-token';
   }
 }
@@ -62,7 +62,7 @@ export function credentialFault(credential: Credential, scheme: Scheme): Credent
  * surrogate has no UTF-8 form and would become another password.
  */
 function textFault(text: string): CredentialFault | null {
-  if (text.length > longest) return 'too-long';
+  if (text.length > longestSecret) return 'too-long';
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i);
     if (unit < 0x20 || (unit >= 0x7f && unit <= 0x9f)) return 'control-character';

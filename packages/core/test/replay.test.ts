@@ -304,6 +304,6 @@ describe('the random operations of these tests', () => {
       'handshake sending',
     ]);
     expect(kinds.size).toBeGreaterThanOrEqual(15);
-    expect(Object.keys(credentials)).toHaveLength(12);
+    expect(Object.keys(credentials)).toHaveLength(15);
   });
 });

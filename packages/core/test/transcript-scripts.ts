@@ -62,6 +62,9 @@ export const credentials = {
   colon: { type: 'password', username: 'alice:bob', password: 'p4ss-CANARY-2' },
   'secret with a colon': { type: 'password', username: 'CANARY:user', password: 'CANARY:user' },
   control: { type: 'password', username: 'alice', password: 'p4ss-CANARY-3\u0007' },
+  'control of C1': { type: 'password', username: 'alice', password: 'p4ss-CANARY-7\u0085' },
+  long: { type: 'password', username: 'alice', password: `p4ss-CANARY-8${'x'.repeat(16_384)}` },
+  'long identity': { type: 'identity', token: `identity-CANARY-9${'x'.repeat(16_384)}` },
   surrogate: { type: 'password', username: 'alice', password: 'p4ss-CANARY-4\ud800' },
   empty: { type: 'password', username: '', password: '' },
   'no password': { type: 'password', username: 'alice', password: '' },
@@ -70,7 +73,14 @@ export const credentials = {
   registry: { type: 'registry', token: 'registry-CANARY-6' },
 } satisfies Record<string, Credential>;
 
-const credential = fc.option(fc.constantFrom<Credential>(...Object.values(credentials)), { freq: 4 });
+/** Most that cannot be sent end the operation before it begins. */
+const credential = fc.option(
+  fc.oneof(
+    fc.constantFrom<Credential>(credentials.password, credentials.identity, credentials.registry),
+    fc.constantFrom<Credential>(...Object.values(credentials)),
+  ),
+  { freq: 4 },
+);
 
 const scope = fc.constantFrom(
   'repository:a/b:pull',

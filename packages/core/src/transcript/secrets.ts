@@ -10,6 +10,7 @@
  *    words of others only if it is long enough to be told from a word, and is not part of the address that was asked for.
  */
 
+import { longestSecret } from '../credential.ts';
 import type { Redacted } from './transcript.ts';
 
 /** What is masked without being told apart from other masked values. */
@@ -118,13 +119,16 @@ function isDigit(char: string): boolean {
 }
 
 /**
- * What `text` holds that keeps it out of a header: a control character, half a surrogate pair, or nothing. It goes into the
+ * What keeps `text` out of a header: its length, a control character, half a surrogate pair, or nothing. It goes into the
  * stand-in of a hidden text, so that what refused the text refuses the stand-in.
  */
 export function flawOf(text: string): string {
+  if (text.length > longestSecret) return '.'.repeat(longestSecret);
   let flaw = '';
   for (const char of text) {
     if (char < ' ' || char === '\x7f') return '\x01';
+    // A challenge may hold one of these, a credential may not.
+    if (char >= '\x80' && char <= '\x9f') flaw = '\x85';
     if (char >= '\ud800' && char <= '\udfff' && char.length === 1) flaw = '\ud800';
   }
   return flaw;
