@@ -1,5 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { type Transcript, type TranscriptStep, toHar, toMermaid, toText } from '../src/transcript/index.ts';
+import {
+  fromJson,
+  type Transcript,
+  type TranscriptStep,
+  toHar,
+  toJson,
+  toMermaid,
+  toText,
+} from '../src/transcript/index.ts';
 import { sample } from './error-samples.ts';
 import {
   basic,
@@ -384,6 +392,18 @@ describe('the token of a request', () => {
     );
     expect(text).toContain('server: redacted- redacted-x •••');
   });
+});
+
+test('every kind of step goes through JSON and back', () => {
+  const steps = [
+    ...whole.steps,
+    retried,
+    { ...retried, status: null },
+    begun({ credential: null }),
+    found({ found: null }),
+    sent(0, 'failed', { answer: silence }),
+  ];
+  expect(fromJson(toJson(transcript(steps))).steps).toEqual(steps);
 });
 
 describe('toMermaid', () => {
