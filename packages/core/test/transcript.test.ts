@@ -406,6 +406,19 @@ test('every kind of step goes through JSON and back', () => {
   expect(fromJson(toJson(transcript(steps))).steps).toEqual(steps);
 });
 
+test('an operation by Basic is replayed with names for its secrets', () => {
+  const asked = { ...need, scheme: 'basic', realm: null } as const;
+  const steps = [
+    sent(401, 'obtaining', { answer: reply(401, [['www-authenticate', 'Basic realm="x"']]) }),
+    obtained({
+      effect: { type: 'obtain', need: asked, replacing: false },
+      answer: granted({ authorization: basic, realm: null, from: 'credential', expiresAt: null }),
+    }),
+    sent(200, 'answered', { effect: send({ authorization: basic }) }),
+  ];
+  expect(replay(toJson(transcript(steps, { policy: defaultPolicy }))).mismatch).toBeNull();
+});
+
 describe('toMermaid', () => {
   test('the whole workflow', () => {
     expect(toMermaid(whole).split('\n')).toEqual([
