@@ -145,7 +145,7 @@ describe('as a stream of the platform', () => {
     const { leg } = await answered((_, response) => void response.end('some text'));
     const { value } = await webStream(leg, unused).getReader().read();
     expect(value?.buffer.byteLength).toBe(9);
-      'some text',
+  });
 
   test('a broken connection is what `failed` makes of it', async () => {
     const { leg } = await answered((request, response) => {
