@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { defaultPolicy } from '../src/policy.ts';
 import {
   fromJson,
+  replay,
   type Transcript,
   type TranscriptStep,
   toHar,
