@@ -174,7 +174,7 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
         raw: delivered.raw,
         url: state.context.url,
         redirected: state.context.hops > 0 || state.context.url !== plain.url,
-        failure: state.failure,
+        failure: state.failure === null ? null : ended(state.failure, recorder),
         transcript: () => recorder.transcript(),
       };
     } catch (error) {
@@ -340,9 +340,17 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
   }
 
   #error(failure: Failure, { recorder, cause }: Operation): RegistryAuthError {
-    recorder.failed(failure);
-    return new RegistryAuthError(failure, { transcript: () => recorder.transcript(), cause });
+    return new RegistryAuthError(ended(failure, recorder), {
+      transcript: () => recorder.transcript(),
+      cause,
+    });
   }
+}
+
+/** Records how an operation ended. A peer may repeat what it was sent, and failures are logged: what is told is redacted. */
+function ended(failure: Failure, recorder: Recorder): Failure {
+  recorder.failed(failure);
+  return recorder.redacted(failure);
 }
 
 /** The last response: the caller's, unless another request supersedes it. */
