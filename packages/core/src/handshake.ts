@@ -28,7 +28,7 @@ import type { Failure } from './failure.ts';
 import { anonymous, canonicalScopes, type Grant, isNearExpiry, type Need } from './grant.ts';
 import { type Head, type HeaderList, headerValue, headerValues, type RegistryRequest } from './message.ts';
 import type { Policy } from './policy.ts';
-import { inPair, judgeRealm, mayCarrySecrets } from './realm.ts';
+import { inPair, judgeRealm, mayCarrySecrets, type ReleaseReason, type Verdict } from './realm.ts';
 import { isCallers, judgeRedirect } from './redirect.ts';
 import {
   coversScopes,
@@ -317,7 +317,9 @@ function onUnauthorized(context: Context, answer: RegistryResponse): HandshakeSt
   const suspect = held.reuse !== 'fresh' || isNearExpiry(held.grant, at);
   const again = tryAgain(context, held, choice, head.status, suspect, lessons);
   if (again !== null) return again;
-  if (choice.failure !== null) return conclude(context, head, choice.failure, lessons);
+  if (choice.failure !== null && choice.failure.kind !== 'challenge-unusable') {
+    return fail(context, choice.failure, lessons);
+  }
   const isLimit =
     exhausted(context) && isAnother(held.need, choice) && !(choice.insufficient && context.widened);
   const failure = isLimit ? grantsFailure(context) : refusedFailure(context, held, choice, answer);
@@ -500,8 +502,8 @@ function choose(before: Context, head: Head, asked: 'ping' | 'request'): Chosen 
     headerValues(head.headers, 'www-authenticate'),
     policy.limits,
   );
-  const bearers = challenges.filter((c) => c.scheme === 'bearer' && c.params['realm'] !== undefined);
-  const elsewhere = before.elsewhere ?? realmElsewhere(bearers, before);
+  const bearers = bearersIn(challenges, before);
+  const elsewhere = before.elsewhere ?? bearers.find(isElsewhere)?.realm ?? null;
   const context: Context = { ...before, elsewhere };
   const none = { context, lessons: [], demand: [], insufficient: false, need: null } as const;
 
@@ -511,24 +513,24 @@ function choose(before: Context, head: Head, asked: 'ping' | 'request'): Chosen 
   let refusal: Failure | null = null;
   for (const scheme of policy.schemes) {
     if (scheme === 'bearer') {
-      const challenge = bestBearer(bearers, context);
-      if (challenge === null) continue;
-      const realm = resolveRealm(challenge, url, policy);
-      if (context.crossed && !releasable(realm, url, policy)) {
-        const { release } = judgeRealm(realm, { registry: url, credential: true }, policy);
+      // One that may not be contacted is still a need: a ready bearer token answers it without a word to the realm.
+      const best = bearers.find((b) => b.release.allow) ?? bearers.find((b) => b.contact) ?? bearers[0];
+      if (best === undefined) continue;
+      const { realm, params, release } = best;
+      if (context.crossed && !release.allow) {
         const registry = new URL(url).origin;
         const pair = { registry, realm: originOf(realm) };
         refusal ??= { kind: 'realm-untrusted', registry, realm, reason: release.reason, pair };
         continue;
       }
       // Empty is none: `service=` is not sent where none was asked for (requirement 32).
-      const service = challenge.params['service'] || null;
-      const demand = asked === 'ping' || isPing(url) ? [] : parseScopes(challenge.params['scope'] ?? '');
+      const service = params['service'] || null;
+      const demand = asked === 'ping' || isPing(url) ? [] : parseScopes(params['scope'] ?? '');
       return {
         context,
         lessons: [{ type: 'challenged', url, hint: { scheme, realm, service, elsewhere } }],
         demand,
-        insufficient: challenge.params['error'] === 'insufficient_scope',
+        insufficient: params['error'] === 'insufficient_scope',
         need: needFor(context, scheme, realm, service, demand),
         failure: null,
       };
@@ -562,36 +564,27 @@ function choose(before: Context, head: Head, asked: 'ping' | 'request'): Chosen 
   return { ...none, failure: refusal ?? { kind: 'challenge-unusable', url, reason, offered, problems } };
 }
 
-/**
- * Of several Bearer challenges the first whose realm may have the credential, else the first that may be contacted. One
- * that may not be contacted is still a need: a ready bearer token answers it without a word to the realm.
- */
-function bestBearer(bearers: readonly Challenge[], { url, policy }: Context): Challenge | null {
-  const releases = bearers.find((c) => releasable(resolveRealm(c, url, policy), url, policy));
-  const contacts = (c: Challenge): boolean =>
-    judgeRealm(resolveRealm(c, url, policy), { registry: url, credential: false }, policy).contact.allow;
-  return releases ?? bearers.find(contacts) ?? bearers[0] ?? null;
+/** A Bearer challenge that names its token server. */
+interface Bearer {
+  readonly params: Challenge['params'];
+  /** Absolute where it is a URL at all: it may be relative to the one that produced the challenge (requirement 33). */
+  readonly realm: string;
+  readonly contact: boolean;
+  readonly release: Verdict<ReleaseReason>;
 }
 
-function releasable(realm: string, registry: string, policy: Policy): boolean {
-  const judged = judgeRealm(realm, { registry, credential: true }, policy);
-  return judged.contact.allow && judged.release.allow;
+function bearersIn(challenges: readonly Challenge[], { url, policy }: Context): readonly Bearer[] {
+  return challenges.flatMap(({ scheme, params }) => {
+    const text = params['realm'];
+    if (scheme !== 'bearer' || text === undefined) return [];
+    const { url: target, contact, release } = judgeRealm(text, { registry: url, credential: true }, policy);
+    return [{ params, realm: target?.href ?? text, contact: contact.allow, release }];
+  });
 }
 
-/** The first realm offered at another host than the registry's own (Q13): Basic after that is a downgrade. */
-function realmElsewhere(bearers: readonly Challenge[], { url, policy }: Context): string | null {
-  for (const challenge of bearers) {
-    const realm = resolveRealm(challenge, url, policy);
-    const { release } = judgeRealm(realm, { registry: url, credential: true }, policy);
-    if (release.reason !== 'same-origin' && release.reason !== 'same-host') return realm;
-  }
-  return null;
-}
-
-/** A realm may be relative to the URL that produced the challenge (requirement 33). */
-function resolveRealm(challenge: Challenge, url: string, policy: Policy): string {
-  const realm = challenge.params['realm'] ?? '';
-  return judgeRealm(realm, { registry: url, credential: false }, policy).url?.href ?? realm;
+/** A realm at another host than the registry's own (Q13): Basic after that is a downgrade. */
+function isElsewhere({ release }: Bearer): boolean {
+  return release.reason !== 'same-origin' && release.reason !== 'same-host';
 }
 
 function needFor(
