@@ -10,7 +10,7 @@ import { anonymous, type Need, type Principal } from '../src/grant.ts';
 import type { Policy } from '../src/policy.ts';
 import { Secret } from '../src/secret.ts';
 import { candidates, factOf, needs, type Said, tokenAnswers } from './alphabet.ts';
-import type { Edge, Node, World } from './explorer.ts';
+import type { Node, World } from './explorer.ts';
 
 export interface ExchangeGhost {
   readonly now: number;
@@ -27,7 +27,6 @@ export interface ExchangeRun {
 }
 
 export type ExchangeNode = Node<ExchangeState, ExchangeGhost>;
-export type ExchangeEdge = Edge<ExchangeState, Said<ExchangeAnswer>, ExchangeGhost>;
 
 export function exchangeWorld({
   policy,

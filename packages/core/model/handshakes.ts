@@ -12,7 +12,7 @@ import type { RegistryRequest } from '../src/message.ts';
 import type { Policy } from '../src/policy.ts';
 import { coversScopes } from '../src/scope.ts';
 import { hints, type Offer, registryAnswers, type Said, type Slice, seamAnswers } from './alphabet.ts';
-import type { Edge, Node, World } from './explorer.ts';
+import type { Node, World } from './explorer.ts';
 
 /** How a state came about. */
 export type Move =
@@ -75,7 +75,6 @@ export interface HandshakeRun {
 }
 
 export type HandshakeNode = Node<HandshakeState, Ghost>;
-export type HandshakeEdge = Edge<HandshakeState, Said<HandshakeAnswer>, Ghost>;
 
 export function handshakeWorld(run: HandshakeRun): World<HandshakeState, Said<HandshakeAnswer>, Ghost> {
   const { policy, request, slice } = run;

@@ -373,6 +373,16 @@ export const rules = {
           same([scheme, realm, service], [next.scheme, next.realm, next.service]) || 'not the new challenge'
         );
       },
+      // What is final says that it was refused, not that there was nothing to answer.
+      ({ refusal, after, run }) => {
+        if (refusal === null || refusal.status !== 401 || run.request.body === 'once') return;
+        const failure = failureOf(after);
+        if (after.state.phase !== 'answered') return;
+        const kinds = ['denied', 'credential-rejected', 'limit'];
+        return (
+          (failure !== null && kinds.includes(failure.kind)) || `a refused grant ends as ${failure?.kind}`
+        );
+      },
       // A grant that a 401 refused must not be found again.
       ({ refusal, after }) => {
         if (refusal === null || refusal.status !== 401) return;
