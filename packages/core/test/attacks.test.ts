@@ -4,14 +4,14 @@
  * Every case of `data/attacks.json` is accounted for: judged here by its machine-checkable facts, set aside by a named rule
  * whose opposite is checked, or counted for the part of the project that decides it. Each case names its source. A fact
  * that this file does not know fails the case that states it. Where facts speak of headers and requests, this file proves
- * the verdict they rest on; that a verdict is obeyed is proved where the machines are.
+ * the verdict they rest on; that a verdict is obeyed is proved by `attacks-flow.test.ts`.
  */
 
-import { readFileSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
 import { completePolicy } from '../src/policy.ts';
 import { judgeRealm, type RealmVerdict } from '../src/realm.ts';
 import { judgeRedirect, type RedirectVerdict } from '../src/redirect.ts';
+import { type AttackCase, attacks, elsewhere, listOf, membersOf } from './attack-cases.ts';
 
 interface Hop {
   readonly to?: string;
@@ -20,10 +20,8 @@ interface Hop {
   readonly www_authenticate?: readonly string[];
 }
 
-interface AttackCase {
-  readonly id: string;
-  readonly category: string;
-  readonly title: string;
+/** A case about a realm or a redirect. */
+interface Target extends AttackCase {
   readonly input: {
     readonly registry: string;
     readonly www_authenticate?: readonly string[];
@@ -31,51 +29,32 @@ interface AttackCase {
     readonly credential?: unknown;
     readonly [other: string]: unknown;
   };
-  readonly assert: { readonly [fact: string]: unknown };
 }
 
-const file = new URL('data/attacks.json', import.meta.url);
-const { cases, count } = JSON.parse(readFileSync(file, 'utf8')) as { cases: AttackCase[]; count: number };
 const policy = completePolicy();
 
-/** Whole categories that are decided in another place. */
-const categories: { readonly [category: string]: string } = {
-  'challenge-parse': 'packages/core/src/challenge.ts',
-  'token-response': 'packages/core/src/exchange.ts',
-  'credential-encoding': 'packages/core/src/credential.ts',
-  'cache-isolation': 'packages/core/src/driver',
-  'retry-clock': 'packages/core/src/driver',
-  'log-redaction': 'packages/core/src/transcript',
-  'registry-name': 'packages/core/src/reference.ts',
-  'config-file': 'packages/node',
-  'credential-helper': 'packages/node',
-  'file-write': 'packages/node',
-  transport: 'packages/node',
-  browser: 'packages/browser',
-  'cli-output': 'apps/cli',
-};
+const targets = ['realm-url', 'realm-trust', 'redirect'];
 
-/** Where a case is decided, if not by a verdict on a realm or a redirect. */
-function decidedBy({ category, input }: AttackCase): string | null {
-  const whole = categories[category];
-  if (whole !== undefined) return whole;
-  // What a name resolves to is seen by whoever connects.
-  if (input['dns'] !== undefined) return 'packages/node';
-  // A ready token needs no realm; a layer's own URL is another origin than the registry.
-  if (input['registry_token'] !== undefined || input['blob_url'] !== undefined)
-    return 'packages/core/src/handshake.ts';
-  if (input['cloud_helper_pattern'] !== undefined) return 'packages/node';
-  if (input.chain?.[0]?.to === 'token') return 'packages/core/src/exchange.ts';
-  return null;
+/** Whether a verdict on a realm or a redirect decides the case. */
+function isTarget(attack: AttackCase): attack is Target {
+  const { input } = attack;
+  return (
+    targets.includes(attack.category) &&
+    // A ready token needs no realm; a layer's own URL is another origin than the registry.
+    input['registry_token'] === undefined &&
+    input['blob_url'] === undefined &&
+    // A token endpoint's redirect is not judged: none is followed.
+    membersOf(listOf(input['chain'])[0])['to'] !== 'token'
+  );
 }
 
 interface SetAside {
   readonly name: string;
   readonly reason: string;
   readonly count: number;
-  applies(attack: AttackCase): boolean;
+  applies(attack: Target): boolean;
   /** Holds because our policy differs; what the case fears beyond the difference is still refused. */
-  opposite(attack: AttackCase): void;
+  opposite(attack: Target): void;
 }
 
 const setAside: readonly SetAside[] = [
@@ -131,14 +110,14 @@ function realmsOf(input: { readonly www_authenticate?: readonly string[] }): str
   return (input.www_authenticate ?? []).map((line) => line.split('realm="')[1]?.split('"')[0] ?? '');
 }
 
-function judgeAll({ input }: AttackCase, credential: boolean): RealmVerdict[] {
+function judgeAll({ input }: Target, credential: boolean): RealmVerdict[] {
   const registry = `${input.registry}/v2/a/b/manifests/latest`;
   return realmsOf(input).map((realm) => judgeRealm(realm, { registry, credential }, policy));
 }
 
 const isReleased = ({ contact, release }: RealmVerdict): boolean => contact.allow && release.allow;
 
-function checkRealm(attack: AttackCase): void {
+function checkRealm(attack: Target): void {
   const credential = attack.input.credential !== null;
   const verdicts = judgeAll(attack, credential);
   expect(verdicts.length).toBeGreaterThan(0);
@@ -191,7 +170,7 @@ interface Walk {
 }
 
 /** Follows the chain as a GET; a loop is followed round and round until it is refused. */
-function walk({ input, assert }: AttackCase): Walk {
+function walk({ input, assert }: Target): Walk {
   const locations = (input.chain ?? []).flatMap(({ status, location }) =>
     location ? [{ status, location }] : [],
   );
@@ -207,7 +186,7 @@ function walk({ input, assert }: AttackCase): Walk {
   return state;
 }
 
-function checkRedirect(attack: AttackCase): void {
+function checkRedirect(attack: Target): void {
   const { at, hops, crossed, refused } = walk(attack);
   // A challenge of the host that was reached is that host's own (requirement 93).
   const challenge = attack.input.chain?.find((hop) => hop.www_authenticate !== undefined);
@@ -238,12 +217,12 @@ function checkRedirect(attack: AttackCase): void {
   }
 }
 
-const elsewhere = new Map<string, number>();
-const mine: AttackCase[] = [];
-for (const attack of cases) {
-  const place = decidedBy(attack);
-  if (place === null) mine.push(attack);
-  else elsewhere.set(place, (elsewhere.get(place) ?? 0) + 1);
+const others = new Map<string, number>();
+const mine: Target[] = [];
+for (const attack of attacks.cases) {
+  const place = elsewhere(attack) ?? (isTarget(attack) ? null : 'packages/core/test/attacks-flow.test.ts');
+  if (place !== null) others.set(place, (others.get(place) ?? 0) + 1);
+  else if (isTarget(attack)) mine.push(attack);
 }
 const judged = mine.filter((attack) => !setAside.some((rule) => rule.applies(attack)));
 
@@ -265,11 +244,11 @@ describe('attack cases', () => {
   });
 
   test('every case is accounted for', () => {
-    expect(cases.length).toBe(count);
+    expect(attacks.cases.length).toBe(attacks.count);
     expect({
       judged: judged.length,
       setAside: mine.length - judged.length,
-      elsewhere: cases.length - mine.length,
+      elsewhere: attacks.count - mine.length,
     }).toEqual({
       judged: 52,
       setAside: 2,
@@ -278,7 +257,7 @@ describe('attack cases', () => {
   });
 
   afterAll(() => {
-    const places = [...elsewhere].map(([place, n]) => `${n} ${place}`).join(', ');
+    const places = [...others].map(([place, n]) => `${n} ${place}`).join(', ');
     console.info(
       `attack cases: ${judged.length} judged here, ${mine.length - judged.length} set aside; decided elsewhere: ${places}`,
     );
