@@ -158,8 +158,10 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
       });
       const state = await drive(start(plain, this.#policy, hint), stepped, (waiting) => {
         const { awaiting } = waiting;
-        if (awaiting.type === 'obtain') return this.#seam.obtain(awaiting, operation);
+        // A superseded response may be all that keeps a connection from what is waited for now.
         last.drop();
+        last = nothing;
+        if (awaiting.type === 'obtain') return this.#seam.obtain(awaiting, operation);
         const caller = waiting.phase === 'probing' ? null : request;
         return this.#exchangeHeads(awaiting, caller, operation, (reply) => {
           last = { take: () => reply, drop: () => void reply.discard() };
@@ -322,6 +324,7 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
       const reply = await unlessAborted(this.#send(outgoing(effect, request), signal), signal);
       came(reply);
       const text = await this.#beginning(effect, reply);
+      throwIfAborted(signal);
       const problems = text === null || !isClientError(reply.head) ? [] : readProblems(text);
       if (this.#bodies) operation.recorder.body(text);
       return { type: 'response', at: this.#now(), head: reply.head, problems };
