@@ -178,12 +178,13 @@ class Call implements Carried, Dispatcher.DispatchController, AbortSignalLike {
     this.#leg?.resume();
   }
 
-  /** The driver ends what it waits for, and `send` the leg on the wire: both listen. */
+  /** The driver ends what it waits for, and `send` the leg on the wire: both listen. What is held here ends with it. */
   abort(reason?: Error): void {
     if (this.aborted) return;
     this.aborted = true;
     this.reason = reason ?? new errors.RequestAbortedError();
     for (const listener of [...this.#listeners]) listener();
+    this.#leg?.abort(asError(this.reason));
   }
 
   addEventListener(_type: 'abort', listener: () => void): void {

@@ -1,25 +1,34 @@
 /** The interceptor, on sockets: what undici's own handlers see, and who receives what. */
 
 import { createHash, randomBytes } from 'node:crypto';
-import { Readable } from 'node:stream';
+import { createServer, request as httpRequest } from 'node:http';
+import { Readable, Writable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import { isRegistryAuthError } from '@reg/core';
 import { allow, digestOf } from '@reg/testing';
 import {
+  Agent,
   BalancedPool,
   Client,
   type Dispatcher,
+  EnvHttpProxyAgent,
   FormData,
   getGlobalDispatcher,
   interceptors,
   Pool,
+  ProxyAgent,
+  pipeline,
+  RetryAgent,
+  RoundRobinPool,
   request,
   setGlobalDispatcher,
+  stream,
   fetch as undiciFetch,
+  upgrade,
 } from 'undici';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { registryAuth } from '../src/index.ts';
-import { agent, aliceAt, closing, recorder, serve, stage, TAGS, turn, until } from './stage.ts';
+import { agent, aliceAt, closing, listening, recorder, serve, stage, TAGS, turn, until } from './stage.ts';
 
 const unhandled: unknown[] = [];
 const note = (reason: unknown): void => void unhandled.push(reason);
@@ -55,6 +64,7 @@ describe('requests that are not a registry’s go on as they came', () => {
     ['a tunnel', { ...at, path: '/v2/', method: 'CONNECT' }],
     ['an absolute path, which is a proxy’s', { ...at, path: 'http://registry.test/v2/' }],
     ['no origin', { path: TAGS, method: 'GET' }],
+    ['an origin of another kind', { ...at, origin: 'unix:/run/registry.sock', path: TAGS }],
     ['headers that undici refuses', { ...at, path: TAGS, headers: ['odd'] }],
   ])('%s', (_, options) => {
     const { seen, dispatch } = inner();
@@ -63,6 +73,21 @@ describe('requests that are not a registry’s go on as they came', () => {
     expect(seen).toHaveLength(1);
     expect(seen[0]?.options).toBe(options);
     expect(seen[0]?.handler).toBe(handler);
+  });
+
+  test('an upgrade, to its end', async () => {
+    const server = createServer();
+    server.on('upgrade', ({ headers }, socket) => {
+      socket.end(
+        `HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: ${headers.upgrade}\r\n\r\ntext`,
+      );
+    });
+    const url = await listening(server);
+    const dispatcher = agent().compose(registryAuth());
+    const { socket } = await upgrade(`${url}/v2/`, { dispatcher, protocol: 'chat' });
+    let text = '';
+    for await (const chunk of socket) text += chunk;
+    expect(text).toBe('text');
   });
 
   test('an origin that is not among `origins`', () => {
@@ -135,6 +160,38 @@ describe('the caller’s handler sees one request', () => {
     expect(sent).toBe(1);
     await end;
     expect(sent).toBe(1);
+  });
+
+  test('request, stream, pipeline and fetch of undici, eight at a time', async () => {
+    const { registry, auth } = await stage();
+    const dispatcher = agent().compose(registryAuth(auth));
+    const url = registry.url + TAGS;
+    const all = [
+      async () => (await request(url, { dispatcher })).body.text(),
+      async () => {
+        let text = '';
+        await stream(url, { dispatcher, method: 'GET' }, () => {
+          return new Writable({
+            write(chunk, _, done) {
+              text += chunk;
+              done();
+            },
+          });
+        });
+        return text;
+      },
+      async () => {
+        let text = '';
+        const duplex = pipeline(url, { dispatcher, method: 'GET' }, ({ body }) => body);
+        duplex.end();
+        for await (const chunk of duplex) text += chunk;
+        return text;
+      },
+      async () => (await undiciFetch(url, { dispatcher })).text(),
+    ];
+    const texts = await Promise.all([...all, ...all].map((get) => get()));
+    expect(new Set(texts)).toEqual(new Set(['{"name":"team/app","tags":["1"]}']));
+    expect(registry.count()).toBe(10);
   });
 
   test('an interim response reaches it before the final one', async () => {
@@ -322,6 +379,104 @@ describe('back-pressure and aborts', () => {
     expect(bytes).toBe(large.length);
   });
 
+  test('pause and resume within its own calls lose nothing', async () => {
+    const server = await serve((_, response) => void response.end(large));
+    let bytes = 0;
+    const { handler, end } = recorder({
+      onResponseStart: (controller) => {
+        controller.pause();
+        controller.resume();
+        controller.pause();
+        queueMicrotask(() => controller.resume());
+      },
+      onResponseData: (controller, chunk) => {
+        bytes += chunk.length;
+        controller.pause();
+        controller.resume();
+      },
+    });
+    agent().compose(registryAuth()).dispatch({ origin: server.url, path: '/v2/x', method: 'GET' }, handler);
+    expect(await end).toBe(null);
+    expect(bytes).toBe(large.length);
+  });
+
+  test('an abort of a response that has all come, and is held back by a pause, reaches the handler', async () => {
+    const server = await serve((_, response) => void response.end('small'));
+    let held: Dispatcher.DispatchController | undefined;
+    const { handler, events, end } = recorder({
+      onResponseStart: (controller) => {
+        held = controller;
+        controller.pause();
+      },
+    });
+    agent().compose(registryAuth()).dispatch({ origin: server.url, path: '/v2/x', method: 'GET' }, handler);
+    await until(() => held !== undefined);
+    for (let i = 0; i < 20; i++) await turn();
+    const reason = new Error('enough');
+    held?.abort(reason);
+    expect(await end).toBe(reason);
+    expect(events).toEqual(['start', '200', 'error']);
+  });
+
+  test('an abort while the beginning of an error is read: the handler sees no response', async () => {
+    const server = await serve((_, response) => {
+      response.statusCode = 403;
+      response.write('x');
+    });
+    let head = false;
+    const watch: Dispatcher.DispatcherComposeInterceptor = (dispatch) => (options, leg) =>
+      dispatch(
+        options,
+        Object.assign(Object.create(leg), {
+          onResponseStart(...given: Parameters<NonNullable<typeof leg.onResponseStart>>) {
+            head = true;
+            leg.onResponseStart?.(...given);
+          },
+          onRequestStart: leg.onRequestStart?.bind(leg),
+          onResponseData: leg.onResponseData?.bind(leg),
+          onResponseError: leg.onResponseError?.bind(leg),
+          onResponseStarted: leg.onResponseStarted?.bind(leg),
+          onBodySent: leg.onBodySent?.bind(leg),
+          onRequestSent: leg.onRequestSent?.bind(leg),
+        }),
+      );
+    let own: Dispatcher.DispatchController | undefined;
+    const { handler, events, end } = recorder({
+      onRequestStart: (controller) => {
+        own = controller;
+      },
+    });
+    agent()
+      .compose(watch, registryAuth())
+      .dispatch({ origin: server.url, path: '/v2/x', method: 'GET' }, handler);
+    await until(() => head);
+    const reason = new Error('enough');
+    own?.abort(reason);
+    expect(await end).toBe(reason);
+    expect(events).toEqual(['start', 'error']);
+  });
+
+  test('at whatever moment it is aborted, a request ends once', async () => {
+    const { registry, auth } = await stage();
+    const path = `/v2/team/app/blobs/${digestOf(Buffer.from('app content'))}`;
+    for (let moment = 0; moment < 60; moment++) {
+      const dispatcher = agent().compose(registryAuth(auth));
+      let own: Dispatcher.DispatchController | undefined;
+      const { handler, events, end } = recorder({
+        onRequestStart: (controller) => {
+          own = controller;
+        },
+      });
+      dispatcher.dispatch({ origin: registry.url, path, method: 'GET' }, handler);
+      for (let i = 0; i < moment; i++) await turn();
+      const reason = new Error('enough');
+      own?.abort(reason);
+      expect([null, reason]).toContain(await end);
+      await turn();
+      expect(events.filter((event) => event === 'end' || event === 'error')).toHaveLength(1);
+    }
+  });
+
   test('an abort while the token is obtained ends the request with its reason, and the next one works', async () => {
     const { registry, auth } = await stage();
     registry.faults.add({ server: 'token', kind: 'stall', at: 'before-head' });
@@ -408,12 +563,19 @@ describe('back-pressure and aborts', () => {
 });
 
 describe('bodies', () => {
-  const kinds: readonly [string, number, () => Dispatcher.DispatchOptions['body']][] = [
+  const kinds: readonly [string, number, () => unknown][] = [
     ['text', 3, () => LAYER],
     ['a buffer', 3, () => Buffer.from(LAYER)],
     ['bytes', 3, () => new Uint8Array(Buffer.from(LAYER))],
+    ['a blob', 3, () => new Blob([LAYER])],
+    ['an async iterable, which the ping spares', 3, () => pieces()],
     ['a Readable, which the ping spares', 3, () => Readable.from([LAYER.slice(0, 5), LAYER.slice(5)])],
   ];
+
+  async function* pieces(): AsyncGenerator<Buffer> {
+    yield Buffer.from(LAYER.slice(0, 5));
+    yield Buffer.from(LAYER.slice(5));
+  }
 
   test.each(kinds)('%s', async (_, cost, body) => {
     const { registry, auth } = await stage();
@@ -421,7 +583,8 @@ describe('bodies', () => {
     const { statusCode } = await request(registry.url + upload, {
       dispatcher,
       method: 'POST',
-      body: body() ?? null,
+      // undici takes more than its types say.
+      body: body() as Readable,
     });
     expect(statusCode).toBe(201);
     expect(registry.count()).toBe(cost);
@@ -463,6 +626,55 @@ describe('bodies', () => {
     ]);
   });
 
+  test('13 MB go up as fast as they are read, and their challenge is met by a ping', async () => {
+    const size = 13 * 1_048_576;
+    let arrived = 0;
+    const server = await serve(async (incoming, response) => {
+      if (incoming.headers.authorization === undefined) {
+        response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="r"' });
+        return response.end();
+      }
+      for await (const chunk of incoming) {
+        arrived += chunk.length;
+        expect(made - arrived).toBeLessThan(8 * 1_048_576);
+      }
+      return response.end();
+    });
+    let made = 0;
+    const body = new Readable({
+      read(length) {
+        const chunk = Buffer.alloc(Math.min(length, size - made));
+        made += chunk.length;
+        this.push(chunk.length === 0 ? null : chunk);
+      },
+    });
+    const keychain = aliceAt(server.url);
+    const dispatcher = agent().compose(registryAuth({ keychain }));
+    const { statusCode } = await request(`${server.url}/v2/x`, { dispatcher, method: 'PUT', body });
+    expect([statusCode, arrived]).toEqual([200, size]);
+  });
+
+  test.each([
+    ['HEAD', 200],
+    ['HEAD', 404],
+    ['GET', 204],
+    ['GET', 304],
+  ] as const)('none in the answer to %s with %i', async (method, status) => {
+    const server = await serve((incoming, response) => {
+      if (incoming.headers.authorization === undefined) {
+        response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="r"', 'Content-Length': 5 });
+        return response.end(method === 'HEAD' ? undefined : 'error');
+      }
+      if (method === 'HEAD') response.setHeader('Content-Length', 1_000);
+      response.statusCode = status;
+      return response.end();
+    });
+    const keychain = aliceAt(server.url);
+    const dispatcher = agent().compose(registryAuth({ keychain }));
+    const { statusCode, body } = await request(`${server.url}/v2/`, { dispatcher, method });
+    expect([statusCode, await body.text()]).toEqual([status, '']);
+  });
+
   test('a query given apart counts for the scope (requirement 48)', async () => {
     const { registry, auth } = await stage();
     const dispatcher = agent().compose(registryAuth(auth));
@@ -480,19 +692,54 @@ describe('bodies', () => {
   });
 });
 
-describe('on a dispatcher that has one origin, the password goes to the token server alone', () => {
+describe('on every dispatcher the password goes to the token server alone', () => {
   const bound: readonly [string, (url: string) => Dispatcher][] = [
     ['Client', (url) => new Client(url)],
     ['Pool', (url) => new Pool(url)],
     ['BalancedPool', (url) => new BalancedPool([url])],
+    ['RoundRobinPool', (url) => new RoundRobinPool(url)],
+    ['RetryAgent on a Pool', (url) => new RetryAgent(new Pool(url))],
+    ['RetryAgent on an Agent', () => new RetryAgent(new Agent())],
+    ['EnvHttpProxyAgent', () => new EnvHttpProxyAgent()],
   ];
 
-  test.each(bound)('%s, with an agent of its own for tokens', async (_, create) => {
+  test.each(bound)('%s', async (_, create) => {
     const { registry, auth } = await stage();
     const dispatcher = closing(create(registry.url)).compose(registryAuth(auth));
     const { statusCode } = await dispatcher.request({ origin: registry.url, path: TAGS, method: 'GET' });
     expect(statusCode).toBe(200);
     expect(registry.requests.map(({ server }) => server)).toEqual(['registry', 'token', 'registry']);
+  });
+
+  test('ProxyAgent: the proxy sees all requests, and its own credential is its own', async () => {
+    const seen: string[] = [];
+    const proxy = createServer((incoming, answer) => {
+      const { method, url = '', headers } = incoming;
+      seen.push(`${new URL(url).pathname} ${headers['proxy-authorization']}`);
+      const onward = httpRequest(url, { method, headers }, (response) => {
+        answer.writeHead(response.statusCode ?? 502, response.headers);
+        response.pipe(answer);
+      });
+      onward.end();
+    });
+    const uri = await listening(proxy);
+    const { registry, auth } = await stage();
+    const dispatcher = closing(new ProxyAgent({ uri, token: 'Basic proxy' })).compose(registryAuth(auth));
+    const { statusCode, body } = await request(registry.url + TAGS, { dispatcher });
+    expect([statusCode, await body.json()]).toEqual([200, { name: 'team/app', tags: ['1'] }]);
+    expect(seen).toEqual([`${TAGS} Basic proxy`, '/token Basic proxy', `${TAGS} Basic proxy`]);
+  });
+
+  test('a Client has one connection: a large 401 does not keep it from a realm on the same origin', async () => {
+    const server = await serve((incoming, response) => {
+      if (incoming.url?.startsWith('/token')) return response.end('{"token":"abc"}');
+      if (incoming.headers.authorization !== undefined) return response.end('text');
+      response.writeHead(401, { 'WWW-Authenticate': 'Bearer realm="/token"' });
+      return response.end('x'.repeat(1_048_576));
+    });
+    const client = closing(new Client(server.url)).compose(registryAuth({ policy: { deadlineMs: 4_000 } }));
+    const { statusCode, body } = await client.request({ path: '/v2/x', method: 'GET' });
+    expect([statusCode, await body.text()]).toEqual([200, 'text']);
   });
 
   test('with the tokenDispatcher it is given', async () => {

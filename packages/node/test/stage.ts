@@ -1,6 +1,6 @@
 /** What the tests of this package share: registries and servers that end with the test that started them. */
 
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Keychain, staticKeychain } from '@reg/core/driver';
 import { canary, type Registry, type RegistryOptions, startRegistry } from '@reg/testing';
@@ -55,6 +55,12 @@ export async function serve(
   server.on('connection', () => {
     connections += 1;
   });
+  const url = await listening(server);
+  return { url, connections: () => connections };
+}
+
+/** Makes `server` listen until the test ends. Resolves to its origin. */
+export async function listening(server: Server): Promise<string> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   onTestFinished(() => {
     server.closeAllConnections();
@@ -62,7 +68,7 @@ export async function serve(
   });
   // A listening TCP server has an address of this kind.
   const { port } = server.address() as AddressInfo;
-  return { url: `http://127.0.0.1:${port}`, connections: () => connections };
+  return `http://127.0.0.1:${port}`;
 }
 
 /** Lets everything that is under way without the network come to rest. */
