@@ -5,9 +5,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { inspect } from 'node:util';
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { failureOf, isRegistryAuthError, type RegistryAuthError } from '@reg/core';
-import { digestOf } from '@reg/testing';
+import { allow, digestOf } from '@reg/testing';
 import { Agent, getGlobalDispatcher, setGlobalDispatcher } from 'undici';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createRegistryFetch } from '../src/index.ts';
@@ -40,6 +41,15 @@ async function errorOf(attempt: Promise<unknown>): Promise<unknown> {
     () => expect.unreachable('it resolved'),
     (error: unknown) => error,
   );
+}
+
+/** Bytes that no HTTP library writes. */
+async function raw(text: string): Promise<string> {
+  const server = createServer((socket) => socket.on('data', () => socket.end(text, 'latin1')));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void server.close());
+  const address = server.address();
+  return `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}/v2/`;
 }
 
 describe('the response', () => {
@@ -106,15 +116,6 @@ describe('the response', () => {
     expect(headers.getSetCookie()).toEqual(['a=1', 'b=2']);
     expect(headers.get('link')).toBe('<a>; rel="next", <b>; rel="last"');
   });
-
-  /** Bytes that no HTTP library writes. */
-  async function raw(text: string): Promise<string> {
-    const server = createServer((socket) => socket.on('data', () => socket.end(text, 'latin1')));
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    onTestFinished(() => void server.close());
-    const address = server.address();
-    return `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}/v2/`;
-  }
 
   test('a reason phrase and values that are no ASCII do no harm', async () => {
     const fetch = createRegistryFetch({ dispatcher: agent() });
@@ -220,6 +221,76 @@ describe('failures', () => {
     registry.faults.add({ path: TAGS, kind: 'truncated-body' });
     const response = await fetch(registry.url + TAGS);
     await expect(response.text()).rejects.toMatchObject({ name: 'TypeError', message: 'terminated' });
+  });
+});
+
+describe('no secret is printed', () => {
+  /** All that anybody could print of `value`, its causes and hidden members included. */
+  const printed = (value: unknown): string =>
+    inspect(value, { depth: 20, showHidden: true, getters: true }) + JSON.stringify(value);
+
+  test('with a response', async () => {
+    const { registry, fetch } = await fetching();
+    for (const path of [TAGS, '/v2/team/none/tags/list']) {
+      const response = await fetch(registry.url + path);
+      for (const one of [response, response.clone(), failureOf(response)]) {
+        expect(printed(one)).not.toContain('canary-');
+      }
+    }
+  });
+
+  test.each<[string, (secret: string) => string]>([
+    ['is refused with it', (secret) => `HTTP/1.1 401 No\r\nContent-Length: 31\r\n\r\n${secret}`],
+    ['cannot be parsed', (secret) => `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ${secret}`],
+    ['has no head', (secret) => `${secret}`],
+    ['breaks off', (secret) => `HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n${secret}`],
+    ['redirects', (secret) => `HTTP/1.1 307 No\r\nLocation: /${secret}\r\nContent-Length: 0\r\n\r\n`],
+  ])('with the error of a token request that %s', async (_, answer) => {
+    const { registry, auth, password } = await stage();
+    const realm = new URL(await raw(answer(password))).origin;
+    allow(password, realm);
+    registry.faults.add({ server: 'registry', kind: 'realm', realm });
+    const policy = { realms: { pairs: [{ registry: registry.url, realm }] }, retry: { attempts: 1 } };
+    const fetch = createRegistryFetch({ ...auth, policy, dispatcher: agent() });
+    const error = await errorOf(fetch(registry.url + TAGS));
+    expect(isRegistryAuthError(error)).toBe(true);
+    expect(printed(error)).not.toContain('canary-');
+    expect(String((error as Error).stack)).not.toContain('canary-');
+  });
+});
+
+describe('aborts', () => {
+  const reason = new Error('enough');
+
+  test('while the beginning of an error is read', async () => {
+    let head = false;
+    const { url } = await serve((_, response) => {
+      response.statusCode = 403;
+      response.write('x', () => {
+        head = true;
+      });
+    });
+    const controller = new AbortController();
+    const call = createRegistryFetch({ dispatcher: agent() })(`${url}/v2/x`, { signal: controller.signal });
+    await until(() => head);
+    for (let i = 0; i < 20; i++) await turn();
+    controller.abort(reason);
+    await expect(call).rejects.toBe(reason);
+  });
+
+  test('at whatever moment: the reason, or the body and then the reason, or all of it', async () => {
+    const { registry, auth } = await stage();
+    for (let moment = 0; moment < 60; moment++) {
+      const controller = new AbortController();
+      const fetch = createRegistryFetch({ ...auth, dispatcher: agent() });
+      const call = fetch(registry.url + TAGS, { signal: controller.signal }).then((response) =>
+        response.text(),
+      );
+      const settled = call.catch((error: unknown) => error);
+      for (let i = 0; i < moment; i++) await turn();
+      controller.abort(reason);
+      expect(['{"name":"team/app","tags":["1"]}', reason]).toContain(await settled);
+    }
   });
 });
 
