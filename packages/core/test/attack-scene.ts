@@ -6,6 +6,7 @@
  */
 
 import { inspect } from 'node:util';
+import type { Credential } from '../src/credential.ts';
 import {
   type AbortSignalLike,
   type Authorizer,
@@ -42,6 +43,21 @@ export interface Answer {
   readonly body?: string;
   /** In place of a body that is simply there. */
   readonly read?: (limit: number, signal: AbortSignalLike) => Promise<string | null>;
+}
+
+/** What came of a case. */
+export interface Outcome {
+  /** The user's. */
+  readonly credentials: readonly Credential[];
+  /** What the caller asked for. */
+  readonly url: string;
+  readonly scene: Scene;
+  readonly end: End;
+  /** Real and virtual time, added. */
+  readonly ms: number;
+  readonly heapMb?: number;
+  readonly entries?: number;
+  readonly callers?: number;
 }
 
 /** What a server answers its `n`-th request; what it throws is the network's. */

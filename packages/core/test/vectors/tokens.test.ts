@@ -1,327 +1,34 @@
 /**
  * How other clients ask for tokens, keep them and try again, against the driver on an in-memory registry.
  *
- * What a vector does not say is filled in the same way for all: the challenge, a user, a token server that gives the token
- * the vector wants to see. A client's options are set where the vector shows that it has them set (`account`, `client_id`,
- * OAuth2 first), and realms are trusted as all those clients trust them.
+ * The token server gives the token that a vector wants to see. A client's options are set where the vector shows that it has
+ * them set: `account`, `client_id`, OAuth2 first.
  */
 
 import { isDeepStrictEqual } from 'node:util';
-import type { Credential } from '../../src/credential.ts';
-import { createAuthorizer, type Keychain } from '../../src/driver/index.ts';
 import { RetryBudget } from '../../src/driver/retry.ts';
 import type { ExchangeAnswer, TokenSend } from '../../src/effect.ts';
-import { isRegistryAuthError } from '../../src/error.ts';
-import type { Failure } from '../../src/failure.ts';
 import { readTokenResponse } from '../../src/grant.ts';
 import type { HeaderList } from '../../src/message.ts';
 import type { PartialPolicy } from '../../src/policy.ts';
 import { idle } from '../driver/clock.ts';
-import { type Answer, type Seen, World } from '../driver/world.ts';
-import { describeTopic, type Fields, membersOf, type Operation, textsOf, type Vector } from './harness.ts';
-
-// Where the servers of a vector are. All of them speak https here.
-
-const registry = 'https://r.test';
-const realm = 'https://as.test/token';
-
-/** `{R}` stands for the host and port of a server, and for its whole origin where a realm begins with it. */
-function placed(text: string): string {
-  return text
-    .replaceAll(/(realm=")\{(\w+)\}/g, (_, before, name) => `${before}https://${name.toLowerCase()}.test`)
-    .replaceAll(/\{base64\((.*?)\)\}/g, (_, plain) => btoa(plain))
-    .replaceAll(/http:\/\/\{/g, 'https://{')
-    .replaceAll(/\{(\w+)\}/g, (_, name) => `${name.toLowerCase()}.test`);
-}
-
-const defaultChallenge = `Bearer realm="${realm}",service="r.test",scope="repository:test:pull"`;
-
-function bearer(params: Readonly<Record<string, unknown>>): string {
-  const present = Object.entries(params).filter(([, value]) => typeof value === 'string');
-  return `Bearer ${present.map(([name, value]) => `${name}=${JSON.stringify(value)}`).join(',')}`;
-}
-
-function challengesOf(input: Fields): readonly string[] {
-  const value = input.value('challenge');
-  if (value === undefined) return [defaultChallenge];
-  return (typeof value === 'string' ? [value] : textsOf(value)).map(placed);
-}
-
-/** Those tests whose vector names no credential have this one. */
-const someone: Credential = { type: 'password', username: 'user', password: 'pass' };
-
-function credentialOf(value: unknown): Credential | null {
-  if (value === undefined) return someone;
-  const { username, password, identity_token, registry_token, auth } = membersOf(value);
-  if (typeof registry_token === 'string') return { type: 'registry', token: registry_token };
-  if (typeof identity_token === 'string') return { type: 'identity', token: identity_token };
-  if (typeof auth === 'string') {
-    const [name = '', ...rest] = atob(auth).split(':');
-    return { type: 'password', username: name, password: rest.join(':') };
-  }
-  if (typeof username !== 'string' || typeof password !== 'string') return null;
-  return { type: 'password', username, password };
-}
-
-/** A secret that calls itself bad or wrong is refused by everybody. */
-function isWrong(credential: Credential | null): boolean {
-  if (credential === null) return false;
-  return /bad|wrong|invalid/.test(credential.type === 'password' ? credential.password : credential.token);
-}
-
-// A registry and a token server, and one user between them.
-
-interface Setting {
-  readonly credential: Credential | null;
-  readonly policy?: PartialPolicy;
-  readonly clientId?: string;
-  /** The field lines of a 401 to a request without authorization. */
-  readonly challenge: readonly string[];
-  /** What a request with authorization is answered; 200 by default. */
-  readonly authorized?: (authorization: string) => Answer;
-  /** What the token server answers its `n`-th request. */
-  readonly token: (n: number, method: string) => Answer | Promise<Answer>;
-}
-
-/** How a call ended: with the registry's own answer, or rejected. */
-interface End {
-  readonly status: number | null;
-  readonly rejected: boolean;
-  readonly failure: Failure | null;
-}
-
-interface Story {
-  readonly end: End;
-  readonly registry: readonly Seen[];
-  readonly authority: readonly Seen[];
-  /** The identity token that the user has at the end. */
-  readonly identity: string | null;
-}
-
-class Session {
-  readonly world: World;
-  #credential: Credential | null;
-  readonly #authorizer;
-  readonly #url: string;
-  #told = 0;
-
-  constructor({ credential, policy, clientId, challenge, authorized, token }: Setting) {
-    this.#credential = credential;
-    this.#url = urlFor(challenge);
-    this.world = new World({
-      registry,
-      onRegistry: (_, { headers }) => {
-        const authorization = headers.find(([name]) => name === 'authorization')?.[1];
-        return authorization === undefined
-          ? challenged(challenge)
-          : (authorized?.(authorization) ?? { status: 200 });
-      },
-      onToken: (n, { method }) => token(n, method),
-    });
-    const keychain: Keychain = {
-      find: async () => ({ credential: this.#credential, source: 'the vector' }),
-      replaced: (_, __, replacement) => {
-        this.#credential = replacement;
-      },
-    };
-    const { send, clock } = this.world;
-    this.#authorizer = createAuthorizer<string>({
-      send,
-      keychain,
-      now: clock.now,
-      sleep: clock.sleep,
-      clientId: clientId ?? 'reg',
-      // These clients go wherever a challenge points.
-      policy: { realms: { mode: 'any-https' }, deadlineMs: 600_000, ...policy },
-    });
-  }
-
-  async call(): Promise<End> {
-    try {
-      const request = { method: 'GET', url: this.#url, headers: [], body: 'none' } as const;
-      const { head, failure } = await this.world.clock.run(this.#authorizer.request(request));
-      return { status: head.status, rejected: false, failure };
-    } catch (error) {
-      if (!isRegistryAuthError(error)) throw error;
-      return { status: statusOf(error.failure), rejected: true, failure: error.failure };
-    }
-  }
-
-  /** What happened since the last time. */
-  story(end: End): Story {
-    const news = this.world.seen.slice(this.#told);
-    this.#told = this.world.seen.length;
-    return {
-      end,
-      registry: news.filter(({ to }) => to === 'registry'),
-      authority: news.filter(({ to }) => to === 'authority'),
-      identity: this.#credential?.type === 'identity' ? this.#credential.token : null,
-    };
-  }
-}
-
-/** What the challenge asks for, and nothing that it does not. */
-function urlFor(challenge: readonly string[]): string {
-  const [, name] = /scope="repository:([^" ]+):[a-z,]*pull[a-z,]*"/.exec(challenge.join()) ?? [];
-  return `${registry}/v2/${name === undefined ? 'x' : `${name}/tags/list`}`;
-}
-
-function statusOf(failure: Failure): number | null {
-  if (failure.kind === 'rate-limited') return 429;
-  return 'status' in failure ? failure.status : null;
-}
-
-function challenged(lines: readonly string[]): Answer {
-  return { status: 401, headers: lines.map((line) => ['www-authenticate', line] as const) };
-}
-
-function tokenAnswer(body: unknown): Answer {
-  return { status: 200, body: JSON.stringify(body) };
-}
-
-// What a vector says of a story, in its own words. What is not in this table is not compared.
-
-interface Fact {
-  readonly ours: (story: Story, expected: unknown) => unknown;
-  readonly theirs?: (expected: unknown) => unknown;
-}
-
-const lastAuthorization: Fact = {
-  ours: ({ registry }) => registry.at(-1)?.authorization ?? null,
-};
-
-const firstTokenRequest: Fact = {
-  ours: ({ authority }, expected) => cut(authority[0], expected),
-  theirs: normal,
-};
-
-const tokenRequests: Fact = {
-  ours: ({ authority }, expected) => {
-    if (!Array.isArray(expected)) return authority.length;
-    return authority.map((request, i) => cut(request, expected[i]));
-  },
-  theirs: (expected) => (Array.isArray(expected) ? expected.map(normal) : expected),
-};
-
-const identityToken: Fact = { ours: ({ identity }) => identity };
-
-const facts: Readonly<Record<string, Fact>> = {
-  requests: {
-    ours: (story, expected) => {
-      return Array.isArray(expected) ? tokenRequests.ours(story, expected) : story.registry.length;
-    },
-    theirs: tokenRequests.theirs ?? normal,
-  },
-  token_requests: tokenRequests,
-  request: firstTokenRequest,
-  token_request: firstTokenRequest,
-  authorization: lastAuthorization,
-  final_authorization: lastAuthorization,
-  retry_authorization: lastAuthorization,
-  token: { ours: ({ registry }) => registry.at(-1)?.authorization?.replace('Bearer ', '') ?? null },
-  final_status: { ours: ({ end }) => end.status },
-  error_status: { ours: ({ end }) => end.status },
-  // A final answer of the registry is delivered with its failure; these clients return an error for both.
-  error: {
-    ours: ({ end }, expected) =>
-      expected === null ? (end.rejected ? end.failure : null) : end.failure !== null,
-    theirs: (expected) => (expected === null ? null : true),
-  },
-  new_identity_token: identityToken,
-  stored_refresh_token: identityToken,
-  next_token_request_scopes: { ours: ({ authority }) => scopesOf(authority.at(-1)) },
-  attempts: { ours: ({ authority }) => authority.length },
-};
-
-function compared(ours: (vector: Vector) => Promise<Story>): Operation {
-  return {
-    ours: async (vector) => {
-      const story = await ours(vector);
-      const said = known(vector.expect).map(([name, fact, value]) => [name, fact.ours(story, value)]);
-      return Object.fromEntries(said);
-    },
-    theirs: ({ expect }) => {
-      const said = known(expect).map(([name, fact, value]) => [name, (fact.theirs ?? asItIs)(value)]);
-      return deepPlaced(Object.fromEntries(said));
-    },
-  };
-}
-
-function known(expected: Fields): [string, Fact, unknown][] {
-  const found = expected.entries().flatMap(([name, value]): [string, Fact, unknown][] => {
-    const fact = facts[name];
-    return fact === undefined ? [] : [[name, fact, value]];
-  });
-  if (found.length === 0) throw new Error('this vector says nothing that is known here');
-  return found;
-}
-
-const asItIs = (value: unknown): unknown => value;
-
-function deepPlaced(value: unknown): unknown {
-  return JSON.parse(JSON.stringify(value), (_, member) =>
-    typeof member === 'string' ? placed(member) : member,
-  );
-}
-
-/** A token request, cut down to what the vector says of it. */
-function cut(request: Seen | undefined, expected: unknown): unknown {
-  if (request === undefined) return null;
-  const query = new URL(request.url).searchParams;
-  const form = new URLSearchParams(request.form ?? '');
-  const said = Object.entries(membersOf(expected)).map(([name, value]) => {
-    const names = Object.keys(membersOf(value));
-    switch (name) {
-      case 'method':
-        return [name, request.method];
-      case 'authorization':
-        return [name, request.authorization];
-      case 'authorization_scheme':
-        return [name, request.authorization?.split(' ')[0] ?? null];
-      case 'scope':
-        return [name, scopesOf(request).join(' ')];
-      case 'query':
-        return [name, typeof value === 'string' ? pairs(query) : lists(query, [...query.keys()])];
-      case 'query_subset':
-        return [name, lists(query, names)];
-      case 'body':
-        return [name, pairs(form)];
-      case 'form':
-        return [name, Object.fromEntries(form)];
-      case 'form_subset':
-        return [name, Object.fromEntries(names.map((field) => [field, form.get(field)]))];
-      default:
-        return [name, undefined];
-    }
-  });
-  return Object.fromEntries(said);
-}
-
-/** The same of the vector: the order of parameters is nobody's promise. */
-function normal(expected: unknown): unknown {
-  const said = Object.entries(membersOf(expected)).map(([name, value]) => {
-    const isText = (name === 'query' || name === 'body') && typeof value === 'string';
-    return [name, isText ? pairs(new URLSearchParams(value)) : value];
-  });
-  return Object.fromEntries(said);
-}
-
-function pairs(params: URLSearchParams): readonly string[] {
-  return [...params].map(([name, value]) => `${name}=${value}`).sort();
-}
-
-function lists(
-  params: URLSearchParams,
-  names: readonly string[],
-): Readonly<Record<string, readonly string[]>> {
-  return Object.fromEntries(names.map((name) => [name, params.getAll(name)]));
-}
-
-function scopesOf(request: Seen | undefined): readonly string[] {
-  if (request === undefined) return [];
-  if (request.form === null) return new URL(request.url).searchParams.getAll('scope');
-  return (new URLSearchParams(request.form).get('scope') ?? '').split(' ');
-}
+import type { Answer } from '../driver/world.ts';
+import { describeTopic, type Fields, membersOf, textsOf, type Vector } from './harness.ts';
+import { compared, cut, normal, scopesOf } from './token-facts.ts';
+import {
+  bearer,
+  challenged,
+  challengesOf,
+  credentialOf,
+  defaultChallenge,
+  isWrong,
+  placed,
+  realm,
+  Session,
+  type Story,
+  someone,
+  tokenAnswer,
+} from './token-session.ts';
 
 // The client's options, where the vector shows them.
 
