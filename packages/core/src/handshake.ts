@@ -594,14 +594,14 @@ function needFor(
   service: string | null,
   challenged: readonly Scope[],
 ): Need {
-  const { url, request } = context;
-  const wanted = scheme === 'basic' ? [] : scopesForRequest(request.method, url);
+  const url = new URL(context.url);
+  const wanted = scheme === 'basic' ? [] : scopesForRequest(context.request.method, url);
   return {
-    registry: new URL(url).origin,
+    registry: url.origin,
     scheme,
     realm,
     service,
-    scopes: unionScopes(challenged, wanted),
+    scopes: challenged.length === 0 ? wanted : unionScopes(challenged, wanted),
     challenged,
     repository: repositoryOf(url),
     anonymous: context.crossed,

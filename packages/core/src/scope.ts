@@ -199,7 +199,8 @@ type Address =
 
 /** Reads `…/v2/<name>/<endpoint>`. The first `/v2/` counts, since a name may hold `v2` but a prefix hardly does. */
 function addressOf(url: string | URL): Address | null {
-  const { pathname, searchParams } = parseUrl(url);
+  const parsed = parseUrl(url);
+  const { pathname } = parsed;
   const start = pathname.indexOf('/v2/');
   if (start < 0) return null;
   const parts = pathname.slice(start + 4).split('/');
@@ -208,21 +209,20 @@ function addressOf(url: string | URL): Address | null {
   const repository = decodeName(parts.slice(0, uploads ?? contentAt(parts)));
   if (repository === null) return null;
   if (uploads === null) return { endpoint: 'content', repository, from: '' };
-  return { endpoint: 'uploads', repository, from: searchParams.get('from') ?? '' };
+  return { endpoint: 'uploads', repository, from: parsed.searchParams.get('from') ?? '' };
 }
 
 /** Relative references are resolved too: adapters have path and origin apart. What cannot be parsed addresses nothing. */
 function parseUrl(url: string | URL): URL {
+  if (url instanceof URL) return url;
   const base = 'http://registry.invalid/';
-  const text = url.toString();
-  return new URL(URL.canParse(text, base) ? text : '', base);
+  return new URL(URL.canParse(url, base) ? url : '', base);
 }
 
 /** Where `blobs/uploads`, `blobs/uploads/` or `blobs/uploads/<id>` ends the path. Read from the end: names hold slashes. */
 function uploadsAt(parts: readonly string[]): number | null {
-  for (const length of [2, 3]) {
-    const [blobs, uploads] = parts.slice(-length);
-    if (blobs === 'blobs' && uploads === 'uploads') return Math.max(parts.length - length, 0);
+  for (let at = parts.length - 2; at >= 0 && at >= parts.length - 3; at--) {
+    if (parts[at] === 'blobs' && parts[at + 1] === 'uploads') return at;
   }
   return null;
 }
