@@ -90,7 +90,7 @@ const bob: Principal = 2;
 
 // Policies.
 
-/** Each differs from the default in one respect, so that a broken rule names its cause. Two hops hold A → B → A. */
+/** All but one differ from the default in one respect, so that a broken rule names its cause. Two hops hold A → B → A. */
 export const policies = {
   'as shipped': completePolicy(),
   default: lay({}),
@@ -113,6 +113,14 @@ export const policies = {
   'anonymous pull': lay({ rejectedCredential: 'anonymous-pull' }),
   'oauth2 first': lay({ oauth2: 'prefer' }),
   'no account': lay({ account: false }),
+  'all at once': lay({
+    schemes: ['basic', 'bearer'],
+    realms: { mode: 'any-https' },
+    redirects: { crossOrigin: 'bare' },
+    rejectedCredential: 'anonymous-pull',
+    oauth2: 'prefer',
+    account: false,
+  }),
   'one grant': lay({ limits: { grants: 1 } }),
   'no grant': lay({ limits: { grants: 0 } }),
   'one hop': lay({ limits: { hops: 1 } }),

@@ -115,7 +115,15 @@ export function fullPlan(): Plan {
       // Every other policy.
       handshakeRun('basic first', put, 'depth', { grants: 2 }),
       ...(
-        ['basic first', 'bearer only', 'basic only', 'user pairs', 'any https', 'short limits'] as const
+        [
+          'basic first',
+          'bearer only',
+          'basic only',
+          'user pairs',
+          'any https',
+          'short limits',
+          'all at once',
+        ] as const
       ).map((name) => handshakeRun(name, get, 'crossing', { grants: 1 })),
       ...(['bare at others', 'never to others', 'one hop'] as const).map((name) =>
         handshakeRun(name, get, 'redirects', { grants: 1 }),
@@ -135,6 +143,7 @@ export function fullPlan(): Plan {
       'anonymous pull',
       'oauth2 first',
       'no account',
+      'all at once',
     ]),
   };
 }
@@ -152,7 +161,7 @@ export function shortPlan(): Plan {
       handshakeRun('bare at others', get, 'crossing', { grants: 1 }),
       handshakeRun('an insecure host', get, 'answers', { grants: 1, at: 'plain' }),
     ],
-    exchanges: exchangesUnder(['default', 'anonymous pull', 'oauth2 first']),
+    exchanges: exchangesUnder(['default', 'anonymous pull', 'all at once']),
   };
 }
 
@@ -180,7 +189,7 @@ export interface Transition {
   readonly phase: string;
   readonly answer: string;
   readonly next: string;
-  /** How the next state came about, or the kind of failure it ends with. */
+  /** How the next state came about, the kind of failure it ends with, or that the failure was an answer. */
   readonly why: string;
 }
 
@@ -276,7 +285,7 @@ class Ledger {
 
     for (const start of world.starts) {
       this.#judge(steps, judge.step(null, null, start), run, () => []);
-      this.#credit(machine, start.state);
+      this.#note({ machine, phase: 'start', answer: 'start' }, start.state, 'started');
     }
     const walk = explore(
       world,
@@ -285,7 +294,9 @@ class Ledger {
           this.#judge(states, withoutPolicy(state), run, () => path().map(nameOf));
         },
         edge: ({ before, answer: said, after }, path) => {
-          this.#note(machine, before.state, said.answer, after.state, judge.why(after));
+          if (said.answer.type === 'refused') this.#given.add(said.answer.failure);
+          const from = { machine, phase: before.state.phase, answer: classOf(said.answer) };
+          this.#note(from, after.state, judge.why(after));
           return this.#judge(steps, judge.step(before, said, after), run, () =>
             [...path(), said].map(nameOf),
           );
@@ -342,28 +353,24 @@ class Ledger {
     return holds;
   }
 
-  #note(machine: Transition['machine'], before: State, answer: Answer, after: State, why: string): void {
-    if (answer.type === 'refused') this.#given.add(answer.failure);
-    const failure = this.#credit(machine, after);
-    const said = 'head' in answer ? String(answer.head.status) : answer.type;
-    const transition = {
-      machine,
-      phase: before.phase,
-      answer: said,
-      next: after.phase,
-      why: failure?.kind ?? why,
-    };
-    this.#transitions.set(`${before.phase} ${said} ${after.phase} ${transition.why}`, transition);
+  /** Enters the transition, and who made the failure of a state that has one. */
+  #note(from: Pick<Transition, 'machine' | 'phase' | 'answer'>, after: State, move: string): void {
+    const failure = 'failure' in after ? after.failure : null;
+    let why = move;
+    if (failure !== null) {
+      const isGiven = this.#given.has(failure);
+      why = isGiven ? 'passed on' : failure.kind;
+      this.#made.add(`${failure.kind} by the ${isGiven ? 'seam' : from.machine}`);
+      if (failure.kind === 'denied') this.#reasons.add(failure.reason);
+    }
+    const key = `${from.machine} ${from.phase} ${from.answer} ${after.phase} ${why}`;
+    if (!this.#transitions.has(key)) this.#transitions.set(key, { ...from, next: after.phase, why });
   }
+}
 
-  /** Enters who made the failure of a state, if it has one. */
-  #credit(machine: Transition['machine'], state: State): Failure | null {
-    const failure = 'failure' in state ? state.failure : null;
-    if (failure === null) return null;
-    this.#made.add(`${failure.kind} by the ${this.#given.has(failure) ? 'seam' : machine}`);
-    if (failure.kind === 'denied') this.#reasons.add(failure.reason);
-    return failure;
-  }
+/** An answer as a document names it. */
+function classOf(answer: Answer): string {
+  return 'head' in answer ? String(answer.head.status) : answer.type.replace('-', ' ');
 }
 
 /** The policy is the same in every state of a run, holds no secret and is half of what a state prints. */

@@ -393,7 +393,7 @@ export const rules = {
   },
 
   6: {
-    title: 'insufficient_scope widens the need once; a demand already covered is denied',
+    title: 'a demand for more (insufficient_scope) widens the need once; one already covered is denied',
     handshake: [
       ({ refusal, after, run }) => {
         if (refusal === null || refusal.only?.error !== 'insufficient_scope' || refusal.status === 400)
