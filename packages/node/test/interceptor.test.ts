@@ -2,6 +2,7 @@
 
 import { createHash, randomBytes } from 'node:crypto';
 import { createServer, request as httpRequest } from 'node:http';
+import { createServer as createHttp2Server } from 'node:http2';
 import { Readable, Writable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import { isRegistryAuthError } from '@reg/core';
@@ -14,6 +15,7 @@ import {
   EnvHttpProxyAgent,
   FormData,
   getGlobalDispatcher,
+  H2CClient,
   interceptors,
   Pool,
   ProxyAgent,
@@ -308,6 +310,49 @@ describe('the caller’s handler sees one request', () => {
       code: 'ECONNREFUSED',
       syscall: 'connect',
     });
+  });
+
+  test('what the inner dispatch throws is an error of the request', async () => {
+    const thrown = new Error('on purpose');
+    const dispatch = registryAuth()(() => {
+      throw thrown;
+    });
+    const { handler, events, end } = recorder();
+    dispatch({ origin: 'http://127.0.0.1:1', path: TAGS, method: 'GET' }, handler);
+    expect(await end).toBe(thrown);
+    expect(events).toEqual(['start', 'error']);
+  });
+
+  test('a dispatcher that is destroyed ends what is on the wire, and takes nothing more', async () => {
+    const { registry, auth } = await stage();
+    registry.faults.add({ server: 'registry', kind: 'stall', at: 'before-head' });
+    const inner = agent();
+    const dispatcher = inner.compose(registryAuth(auth));
+    const call = request(registry.url + TAGS, { dispatcher }).catch((error: unknown) => error);
+    await until(() => registry.count() === 1);
+    await inner.destroy();
+    expect(await call).toMatchObject({ code: 'UND_ERR_DESTROYED' });
+    const code = 'UND_ERR_DESTROYED';
+    await expect(request(registry.url + TAGS, { dispatcher })).rejects.toMatchObject({ code });
+  });
+
+  test('over HTTP/2', async () => {
+    const server = createHttp2Server();
+    server.on('session', (session) => onTestFinished(() => session.destroy()));
+    server.on('stream', (stream, { authorization }) => {
+      if (authorization === undefined) {
+        stream.respond({ ':status': 401, 'www-authenticate': 'Basic realm="r"' });
+        stream.end('error');
+      } else stream.end(Buffer.alloc(1_048_576));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void server.close());
+    const address = server.address();
+    const url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`;
+    const client = closing(new H2CClient(url));
+    const dispatcher = client.compose(registryAuth({ keychain: aliceAt(url) }));
+    const { statusCode, body } = await request(`${url}/v2/x`, { dispatcher });
+    expect([statusCode, (await body.bytes()).length]).toEqual([200, 1_048_576]);
   });
 
   test('no token server: it gets a RegistryAuthError that says where it ended, with undici’s error as cause', async () => {
