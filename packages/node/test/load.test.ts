@@ -38,6 +38,10 @@ const adapters: readonly [string, (options: ClientOptions, dispatcher: Agent) =>
   ],
 ];
 
+/** Waiting five real seconds is for the long run; `driver.test.ts` waits them by a clock moved by hand. */
+const long = process.env['REG_LONG'] === '1';
+if (!long) console.log('skipped: a 401 that comes after five real seconds (npx -y pnpm test:long)');
+
 /** `team/app-0` … `team/app-n`, all alice's. */
 function repositories(count: number): NonNullable<RegistryOptions['repositories']> {
   const names = Array.from({ length: count }, (_, i) => [`team/app-${i}`, {}] as const);
@@ -119,17 +123,21 @@ describe.each(adapters)(
       expect([registry.count(), registry.count({ server: 'token' })]).toEqual([112, 10]);
     });
 
-    test('with the leader’s 401 delayed 5 s: the others wait 2 s for it, and do without', async () => {
-      const { registry, start, slow } = await crowd();
-      registry.faults.add({ server: 'registry', kind: 'latency', ms: 5_000 });
-      slow();
-      const calls = start();
-      expect(await Promise.all(calls.slice(1))).toEqual(all(200, 99));
-      // The leader's request is still without an answer.
-      expect(registry.requests[0]?.status).toBe(null);
-      expect(await calls[0]).toBe(200);
-      expect([registry.count(), registry.count({ server: 'token' })]).toEqual([112, 10]);
-    }, 20_000);
+    test.runIf(long)(
+      'with the leader’s 401 delayed 5 s: the others wait 2 s for it, and do without',
+      async () => {
+        const { registry, start, slow } = await crowd();
+        registry.faults.add({ server: 'registry', kind: 'latency', ms: 5_000 });
+        slow();
+        const calls = start();
+        expect(await Promise.all(calls.slice(1))).toEqual(all(200, 99));
+        // The leader's request is still without an answer.
+        expect(registry.requests[0]?.status).toBe(null);
+        expect(await calls[0]).toBe(200);
+        expect([registry.count(), registry.count({ server: 'token' })]).toEqual([112, 10]);
+      },
+      20_000,
+    );
   },
 );
 
