@@ -210,28 +210,34 @@ describe.skipIf(missing).each<Auth>(['none', 'htpasswd', 'token'])('docker-regis
     expect(asked()).toEqual(token('repository:team/app:pull,push'));
   });
 
-  test('a mount from another repository, with one token for both (requirement 139)', async () => {
+  test('a mount from another repository, with one token for both, asked or unasked (requirement 139)', async () => {
     const { registry, skopeo, as, asked } = await settingFor(auth);
     await skopeo.push('team/app', '1.0', 'one');
     const { layers } = JSON.parse(await skopeo.manifest('team/app', '1.0')) as {
       layers: [{ digest: string }];
     };
     const [{ digest }] = layers;
+    const mount = `${registry.url}/v2/team/other/blobs/uploads/?mount=${digest}&from=team/app`;
+    const blob = `/v2/team/other/blobs/${digest}`;
+    const stranger = as(alice);
+    const acquainted = as(alice);
+    await acquainted(`${registry.url}/v2/`);
     await registry.answered();
     asked();
 
-    const fetch = as(alice);
-    const mount = `${registry.url}/v2/team/other/blobs/uploads/?mount=${digest}&from=team/app`;
-    const mounted = await fetch(mount, { method: 'POST' });
-    expect([mounted.status, locationOf(mounted).pathname]).toEqual([201, `/v2/team/other/blobs/${digest}`]);
-    expect(await registry.answered()).toEqual([
-      ...refused('POST /v2/team/other/blobs/uploads/'),
-      'POST /v2/team/other/blobs/uploads/ 201',
-    ]);
-    expect(asked()).toEqual(token('repository:team/app:pull', 'repository:team/other:pull,push'));
-    expect((await fetch(`${registry.url}/v2/team/other/blobs/${digest}`, { method: 'HEAD' })).status).toBe(
-      200,
-    );
+    for (const fetch of [stranger, acquainted]) {
+      const mounted = await fetch(mount, { method: 'POST' });
+      // 202 would be an upload to begin, and no mount.
+      expect([mounted.status, locationOf(mounted).pathname]).toEqual([201, blob]);
+      expect(await registry.answered()).toEqual([
+        ...(fetch === stranger ? refused('POST /v2/team/other/blobs/uploads/') : []),
+        'POST /v2/team/other/blobs/uploads/ 201',
+      ]);
+      expect(asked()).toEqual(token('repository:team/app:pull', 'repository:team/other:pull,push'));
+      expect((await fetch(registry.url + blob, { method: 'HEAD' })).status).toBe(200);
+      await registry.answered();
+      asked();
+    }
   });
 
   test('DELETE takes a manifest and a blob away', async () => {
