@@ -142,7 +142,20 @@ describe.each(adapters)(
 );
 
 describe('createRegistryFetch: 100 GETs with a PUT first', () => {
-  test('all are answered, and the PUT costs its own 401 and token beside', async () => {
+  test('in the same tick: 112 requests; ten tokens to pull, and the one to push that none of them can stand for', async () => {
+    const { registry, auth } = await stage({ repositories: repositories(10) });
+    const fetch = createRegistryFetch({ ...auth, dispatcher: agent() });
+    registry.faults.add({ kind: 'latency', ms: 20, times: Number.POSITIVE_INFINITY });
+    const put = fetch(`${registry.url}/v2/team/app-0/manifests/latest`, { method: 'PUT', body: '{}' });
+    const gets = Array.from({ length: 99 }, (_, i) => fetch(tagsOf(registry, i % 10)));
+    for (const response of await Promise.all(gets)) expect(response.status).toBe(200);
+    expect((await put).status).toBe(201);
+    expect(registry.count()).toBeLessThanOrEqual(112);
+    expect(registry.count({ server: 'token', path: /%3Apull(&|$)/ })).toBe(10);
+    expect(registry.count({ server: 'token', path: /%3Apull%2Cpush(&|$)/ })).toBe(1);
+  });
+
+  test('under way already: all are answered, and the PUT costs its own 401 and token beside', async () => {
     const { registry, auth } = await stage({ repositories: repositories(10) });
     const fetch = createRegistryFetch({ ...auth, dispatcher: agent() });
     registry.faults.add({ kind: 'latency', ms: 20, times: Number.POSITIVE_INFINITY });
