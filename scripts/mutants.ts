@@ -2,8 +2,9 @@
  * Whether the model test would notice: each patch in `mutants/` breaks one rule of the machines, on a copy, and passes only if
  * the test of that rule fails and no other rule's does, but those its header grants.
  *
- * A patch begins with `Rule: N`, may go on with `Also: N, M` (rules that the same fault breaks by its nature), and a sentence.
- * `node scripts/mutants.ts 03 07` runs those alone.
+ * A patch begins with `Rule: N`, which is the test `rule N: …` of packages/core/test/model.test.ts, may go on with `Also: N, M`
+ * (rules that the same fault breaks by its nature), and a sentence. `node scripts/mutants.ts 03 07` runs those alone. Each run
+ * of the test is one thread, so two copies keep two cores busy.
  */
 
 import { execFile } from 'node:child_process';
@@ -35,27 +36,39 @@ const names = (await readdir(join(root, 'mutants')))
   .sort();
 if (names.length === 0) throw new Error('there is no such mutant');
 
-const copy = await mkdtemp(join(tmpdir(), 'mutants-'));
+const copies = await Promise.all(Array.from({ length: 2 }, () => mkdtemp(join(tmpdir(), 'mutants-'))));
 let survived = 0;
 try {
-  await copyCore(copy);
-  const clean = await failingRules(copy);
+  await Promise.all(copies.map(copyCore));
+  const [first = ''] = copies;
+  const clean = await failingRules(first);
   if (clean.length > 0) throw new Error(`the rules ${clean.join(', ')} fail without any mutant`);
-  for (const name of names) {
-    const mutant = await read(name);
-    const { killed, word } = await judge(mutant);
-    if (!killed) survived += 1;
-    console.log(`${killed ? 'killed  ' : 'SURVIVED'} ${mutant.name}: rule ${mutant.rule} ${word}`);
-  }
+  const left = names.values();
+  await Promise.all(
+    copies.map(async (copy) => {
+      for (const name of left) {
+        const mutant = await read(name);
+        const { killed, word } = await judge(mutant, copy);
+        if (!killed) survived += 1;
+        console.log(`${killed ? 'killed  ' : 'SURVIVED'} ${mutant.name}: rule ${mutant.rule} ${word}`);
+      }
+    }),
+  );
 } finally {
-  await rm(copy, { recursive: true });
+  await Promise.all(copies.map((copy) => rm(copy, { recursive: true })));
 }
 console.log(`${names.length - survived} mutants killed, ${survived} survived`);
 process.exitCode = survived === 0 ? 0 : 1;
 
-async function judge(mutant: Mutant): Promise<Verdict> {
+async function judge(mutant: Mutant, copy: string): Promise<Verdict> {
+  // One line of context is enough to find the place: what is around it changes without changing what is broken.
+  const apply = ['apply', '-C1', '--recount'];
   const patch = join(root, 'mutants', mutant.name);
-  await run('git', ['apply', patch], { cwd: copy });
+  try {
+    await run('git', [...apply, patch], { cwd: copy });
+  } catch {
+    return { killed: false, word: 'cannot fail: its patch no longer applies, and must be made anew' };
+  }
   try {
     const failing = await failingRules(copy);
     const unrelated = failing.filter((rule) => rule !== mutant.rule && !mutant.also.includes(rule));
@@ -65,7 +78,7 @@ async function judge(mutant: Mutant): Promise<Verdict> {
     if (unrelated.length > 0) return { killed: false, word: `failed, and so did ${unrelated.join(', ')}` };
     return { killed: true, word: 'failed' };
   } finally {
-    await run('git', ['apply', '--reverse', patch], { cwd: copy });
+    await run('git', [...apply, '--reverse', patch], { cwd: copy });
   }
 }
 
