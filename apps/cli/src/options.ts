@@ -100,7 +100,9 @@ export function readOrigin(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : null;
   const web = url?.protocol === 'https:' || url?.protocol === 'http:';
   if (url === null || !web || url.href !== `${url.origin}/`) {
-    throw usage(`--trust-realm takes the origin of a token server, not '${text}'`);
+    // What has a `@` in it may have a password before it.
+    const shown = text.includes('@') ? 'what was given' : `'${text}'`;
+    throw usage(`--trust-realm takes the origin of a token server, not ${shown}`);
   }
   return url.origin;
 }

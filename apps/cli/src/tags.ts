@@ -17,13 +17,19 @@ import { exitCode } from './exit-code.ts';
 /** Decoded bytes of one page: room for 250,000 tags of the longest kind, 128 characters, two quotes and a comma. */
 const PAGE_BYTES = 32 * 1024 * 1024;
 
+/** Empty pages in a row that are followed: a filter may leave some, a server without end leaves only those. */
+const EMPTY_PAGES = 100;
+
 /** Yields each page of tags. Throws a `Complaint` when one cannot be had. */
 export async function* tagPages(client: Client, first: URL, again: Again): AsyncGenerator<readonly string[]> {
   const seen = new Set<string>();
+  let empty = 0;
   for (let url: URL | null = first; url !== null; ) {
     seen.add(url.href);
     const page: TagPage = await tagPage(client, url, again);
     yield page.tags;
+    empty = page.tags.length === 0 ? empty + 1 : 0;
+    if (empty > EMPTY_PAGES) throw broken(`${empty} of its pages in a row are empty`, again);
     if (page.next !== null && seen.has(page.next.href))
       throw broken('its pages lead back to one that was read before', again);
     url = page.next;

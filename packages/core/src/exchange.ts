@@ -328,7 +328,7 @@ function refusal(context: ExchangeContext, answer: TokenAnswer): Failure {
 
 function redirected({ need, realm }: ExchangeContext, { head }: TokenAnswer): Failure {
   const to = headerValue(head.headers, 'location') ?? '';
-  const location = URL.canParse(to, realm) ? new URL(to, realm).origin : null;
+  const location = to !== '' && URL.canParse(to, realm) ? new URL(to, realm).origin : null;
   return { kind: 'token-redirected', registry: need.registry, realm, status: head.status, location };
 }
 

@@ -2,8 +2,7 @@
  * A grant: what lets a request through, where it may be used, and how long.
  *
  * Rules of this file: a grant is plain data but for its `Secret`s; its life counts from the moment the token request was
- * sent, on the caller's monotonic clock; nothing a token server says can make a grant live longer than a day or cover
- * more than was asked.
+ * sent, on the caller's monotonic clock; nothing a token server says can make a grant live longer than a day.
  */
 
 import { isBearerToken } from './credential.ts';

@@ -142,10 +142,16 @@ const portableHeaders = ['accept', 'user-agent', 'range', 'if-range'];
  * Begins the handshake of `request`.
  *
  * @param hint what is remembered of the request's origin, if anything
+ * @param elsewhere a Bearer realm at another host that the origin ever offered: Basic is not answered after that
  * @returns a state that waits; or `failed`, when the caller's own `Authorization` would travel over http without leave
  * @throws TypeError when `request.url` is not an absolute http or https URL, or holds a user name or password
  */
-export function start(request: RegistryRequest, policy: Policy, hint: Hint | null = null): HandshakeState {
+export function start(
+  request: RegistryRequest,
+  policy: Policy,
+  hint: Hint | null = null,
+  elsewhere: string | null = null,
+): HandshakeState {
   const url = new URL(request.url);
   const isHttp = url.protocol === 'https:' || url.protocol === 'http:';
   if (!isHttp || url.username !== '' || url.password !== '') {
@@ -162,7 +168,7 @@ export function start(request: RegistryRequest, policy: Policy, hint: Hint | nul
     grants: 0,
     replaced: false,
     widened: false,
-    elsewhere: hint?.elsewhere ?? null,
+    elsewhere: hint?.elsewhere ?? elsewhere,
     vain: null,
   };
   if (isAuthorized(context.request)) {

@@ -16,14 +16,18 @@
 
 import { Readable } from 'node:stream';
 import { createAuthorizer } from '@reg/core/driver';
-import { type Dispatcher, getGlobalDispatcher } from 'undici';
+import { Agent, type Dispatcher, getGlobalDispatcher } from 'undici';
 import type { Leg } from './leg.ts';
 import { defaultUserAgent, type RegistryOptions } from './options.ts';
+import { boundOrigin, servesOrigin } from './origin.ts';
 import { responseOf } from './response.ts';
 import { type Carried, createSend } from './send.ts';
 
 export interface RegistryFetchOptions extends RegistryOptions {
-  /** What puts requests on the wire. Default: undici's global dispatcher. Compose it with neither `redirect` nor `cache`. */
+  /**
+   * What puts requests on the wire. Default: undici's global dispatcher. Compose it with neither `redirect` nor `cache`. What is
+   * for another origin than the one a `Client` or `Pool` is bound to, a token server's say, goes through an `Agent` of its own.
+   */
   readonly dispatcher?: Dispatcher;
 }
 
@@ -35,15 +39,19 @@ export interface RegistryFetchOptions extends RegistryOptions {
  */
 export function createRegistryFetch(options: RegistryFetchOptions = {}): typeof fetch {
   const { dispatcher, userAgent = defaultUserAgent, ...core } = options;
-  const send = createSend<Call>(
-    (wire, leg) => (dispatcher ?? getGlobalDispatcher()).dispatch(wire, leg),
-    userAgent,
-  );
+  let ownAgent: Agent | null = null;
+  const send = createSend<Call>((wire, leg, { url, to }) => {
+    const given = dispatcher ?? getGlobalDispatcher();
+    if (servesOrigin(boundOrigin(given), url, to)) return void given.dispatch(wire, leg);
+    ownAgent ??= new Agent();
+    ownAgent.dispatch(wire, leg);
+  }, userAgent);
   const authorizer = createAuthorizer<Leg, Call>({ ...core, send });
 
   return async (input, init) => {
     const signal =
       (init?.signal === undefined && input instanceof Request ? input.signal : init?.signal) ?? null;
+    refuseUserinfo(input);
     // The request's own signal would follow the caller's, and stay on it until it is collected.
     const request = new Request(input, { ...init, signal: null });
     if (request.integrity !== '') throw new TypeError('[@reg/node] createRegistryFetch checks no integrity');
@@ -100,6 +108,16 @@ async function callOf(request: Request, given: unknown): Promise<Call> {
   }
   const body = new Uint8Array(await request.arrayBuffer());
   return { ...about, body: 'replayable', carry: { body } };
+}
+
+/** The platform would refuse it too, and print it. */
+function refuseUserinfo(input: Parameters<typeof fetch>[0]): void {
+  if (input instanceof Request || !URL.canParse(String(input))) return;
+  const { username, password } = new URL(String(input));
+  if (username === '' && password === '') return;
+  throw new TypeError(
+    '[@reg/node] the URL of a request holds a user name or password: give it to a keychain',
+  );
 }
 
 function isStream(body: unknown): boolean {

@@ -30,6 +30,7 @@ import {
 } from './dispatched.ts';
 import { asError, type Leg, type Observer } from './leg.ts';
 import { defaultUserAgent, type RegistryOptions } from './options.ts';
+import { servesOrigin } from './origin.ts';
 import { type Carried, createSend, type DispatchOptions } from './send.ts';
 
 type Handler = Dispatcher.DispatchHandler;
@@ -57,12 +58,8 @@ export function registryAuth(options: RegistryAuthOptions = {}): Dispatcher.Disp
 
   /** @param boundTo the origin of a `Client` or `Pool`; `null` for a `BalancedPool`, which decides by itself where to send */
   return (dispatch, boundTo?: string | null) => {
-    const serves = (url: string, to: 'registry' | 'authority'): boolean => {
-      if (boundTo === undefined) return true;
-      return boundTo === null ? to === 'registry' : new URL(url).origin === boundTo;
-    };
     const send = createSend<Call>((wire, leg, { url, to, request }) => {
-      if (!serves(url, to)) {
+      if (!servesOrigin(boundTo, url, to)) {
         ownAgent ??= tokenDispatcher === undefined ? new Agent() : null;
         (tokenDispatcher ?? ownAgent)?.dispatch(wire, leg);
         return;

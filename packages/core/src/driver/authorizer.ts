@@ -8,14 +8,14 @@
 import type { HandshakeAnswer, NoResponse, RegistryResponse, RegistrySend } from '../effect.ts';
 import { RegistryAuthError } from '../error.ts';
 import type { Failure } from '../failure.ts';
-import { type HandshakeState, type Hint, type Lesson, start, step } from '../handshake.ts';
+import { type Challenged, type HandshakeState, type Hint, type Lesson, start, step } from '../handshake.ts';
 import type { Head, RegistryRequest } from '../message.ts';
 import { completePolicy, type PartialPolicy, type Policy } from '../policy.ts';
 import { readProblems } from '../problem.ts';
 import { formatScopes, parseScopes, type Scope } from '../scope.ts';
 import type { Transcript, TranscriptStep } from '../transcript/transcript.ts';
 import { TokenCache } from './cache.ts';
-import { Aborted, monotonicNow, timerSleep, unlessAborted } from './clock.ts';
+import { Aborted, monotonicNow, startDeadline, timerSleep, unlessAborted } from './clock.ts';
 import { CredentialMemory } from './credentials.ts';
 import { drive } from './drive.ts';
 import { Exchanger, noResponse } from './exchanger.ts';
@@ -25,6 +25,7 @@ import { ChallengeMemory } from './memory.ts';
 import type { AbortSignalLike, Keychain, Now, Outgoing, Reply, Send, Sleep, TokenStore } from './port.ts';
 import { Recorder } from './recorder.ts';
 import { type Operation, Seam } from './seam.ts';
+import { orNothing } from './store.ts';
 import { bodyFor, headerFor, headersFor } from './wire.ts';
 
 export interface AuthorizerOptions<R, Q extends RegistryRequest = RegistryRequest> {
@@ -94,7 +95,7 @@ export interface Authorizer<R, Q extends RegistryRequest = RegistryRequest> {
   }): Promise<Authorized>;
   /** Forgets grants, challenges and credentials of one registry, or of all. */
   forget(origin?: string): void;
-  /** Ends what is under way for several callers, and forgets everything. */
+  /** Ends what is under way for several callers, and forgets everything; a cache that was given goes on for those who share it. */
   close(): void;
 }
 
@@ -117,6 +118,8 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
   readonly #gate: Gate;
   readonly #seam: Seam<R, Q>;
   readonly #store: TokenStore | null;
+  readonly #sleep: Sleep;
+  readonly #sharesCache: boolean;
 
   constructor(options: AuthorizerOptions<R, Q>) {
     const policy = completePolicy(options.policy);
@@ -125,6 +128,8 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
     this.#send = options.send;
     this.#policy = policy;
     this.#now = now;
+    this.#sleep = sleep;
+    this.#sharesCache = options.cache !== undefined;
     this.#onStep = options.onStep;
     this.#bodies = options.transcript?.bodies ?? false;
     this.#cache = options.cache ?? new TokenCache({ limit: policy.limits.cachedGrants });
@@ -156,17 +161,21 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
         end?.('head');
         end = null;
       });
-      const state = await drive(start(plain, this.#policy, hint), stepped, (waiting) => {
-        const { awaiting } = waiting;
-        // A superseded response may be all that keeps a connection from what is waited for now.
-        last.drop();
-        last = nothing;
-        if (awaiting.type === 'obtain') return this.#seam.obtain(awaiting, operation);
-        const caller = waiting.phase === 'probing' ? null : request;
-        return this.#exchangeHeads(awaiting, caller, operation, (reply) => {
-          last = { take: () => reply, drop: () => void reply.discard() };
-        });
-      });
+      const state = await drive(
+        start(plain, this.#policy, hint, this.#memory.elsewhere(plain.url)),
+        stepped,
+        (waiting) => {
+          const { awaiting } = waiting;
+          // A superseded response may be all that keeps a connection from what is waited for now.
+          last.drop();
+          last = nothing;
+          if (awaiting.type === 'obtain') return this.#seam.obtain(awaiting, operation);
+          const caller = waiting.phase === 'probing' ? null : request;
+          return this.#exchangeHeads(awaiting, caller, operation, (reply) => {
+            last = { take: () => reply, drop: () => void reply.discard() };
+          });
+        },
+      );
       if (state.phase === 'failed') throw this.#error(state.failure, operation);
       const delivered = last.take();
       last = nothing;
@@ -203,7 +212,7 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
     const wanted = scopes === undefined ? null : parseScopes(scopes);
     try {
       throwIfAborted(signal);
-      let state: HandshakeState = start(request, this.#policy, hint);
+      let state: HandshakeState = start(request, this.#policy, hint, this.#memory.elsewhere(request.url));
       while (state.phase === 'probing' || state.phase === 'obtaining') {
         const { awaiting } = state;
         const answer: HandshakeAnswer =
@@ -235,9 +244,12 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
   }
 
   close(): void {
-    this.#cache.flights.ground();
     this.#credentials.ground();
-    this.forget();
+    this.#credentials.forget();
+    this.#memory.forget();
+    if (this.#sharesCache) return;
+    this.#cache.flights.ground();
+    this.#cache.forget();
   }
 
   /** What is known of the origin without waiting; `null` when somebody must find out. */
@@ -249,7 +261,7 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
   /** Waits for whoever finds out about an unknown origin, or becomes the one who does. */
   async #learn(request: RegistryRequest, signal: AbortSignalLike | undefined): Promise<Start> {
     const { origin } = new URL(request.url);
-    const stored = await this.#readChallenge(origin);
+    const stored = await this.#readChallenge(origin, signal);
     if (stored !== null && this.#memory.recall(request.url, this.#now()) === null) {
       this.#memory.learn({ type: 'challenged', url: request.url, hint: stored }, this.#now());
     }
@@ -296,19 +308,28 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
       else this.#credentials.forget(lesson.grant.registry);
       return;
     }
-    if (this.#store === null || lesson.type === 'open') return;
+    const store = this.#store;
+    if (store === null || lesson.type === 'open') return;
     const key = { kind: 'challenge', origin: new URL(lesson.url).origin } as const;
     const { hint } = lesson.type === 'challenged' ? lesson : { hint: null };
     const expiresAt = at + storedChallengeMs;
-    const kept =
-      hint === null
-        ? this.#store.forget(key)
-        : this.#store.write(key, { kind: 'challenge', hint, expiresAt });
-    kept.catch(() => {});
+    void orNothing(() =>
+      hint === null ? store.forget(key) : store.write(key, { kind: 'challenge', hint, expiresAt }),
+    );
   }
 
-  async #readChallenge(origin: string) {
-    const entry = await this.#store?.read({ kind: 'challenge', origin }).catch(() => null);
+  /** A stored challenge, if the store can tell before the deadline. */
+  async #readChallenge(origin: string, signal: AbortSignalLike | undefined): Promise<Challenged | null> {
+    const store = this.#store;
+    if (store === null) return null;
+    const deadline = startDeadline(this.#policy.deadlineMs, this.#now, this.#sleep, signal);
+    const entry = await orNothing(() =>
+      unlessAborted(
+        orNothing(() => store.read({ kind: 'challenge', origin })),
+        deadline.signal,
+      ),
+    );
+    deadline.done();
     return entry?.kind === 'challenge' && this.#now() < entry.expiresAt ? entry.hint : null;
   }
 

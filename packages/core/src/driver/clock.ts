@@ -17,7 +17,8 @@ export const timerSleep: Sleep = (ms, signal) =>
       signal.removeEventListener('abort', end);
       resolve();
     };
-    const timer = setTimeout(end, ms);
+    // More than 31 bits would ring at once.
+    const timer = setTimeout(end, Math.min(ms, 2_147_483_647));
     signal.addEventListener('abort', end);
   });
 
@@ -34,10 +35,22 @@ export function unlessAborted<T>(work: Promise<T>, signal: AbortSignalLike): Pro
       reject(new Aborted('aborted'));
     };
     signal.addEventListener('abort', abort);
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+    work.then(
+      (value) => {
+        signal.removeEventListener('abort', abort);
+        resolve(value);
+      },
+      (error: unknown) => {
+        signal.removeEventListener('abort', abort);
+        reject(error);
+      },
+    );
     if (signal.aborted) abort();
   });
 }
+
+/** Why a deadline's signal aborts: one reason for all, since the platform would make one with a stack each time. */
+const ended = new Aborted('ended');
 
 /** A time limit on a piece of work, which also ends when the caller's signal aborts. */
 export interface Deadline {
@@ -54,7 +67,7 @@ export function startDeadline(ms: number, now: Now, sleep: Sleep, signal?: Abort
   const end = now() + ms;
   let expired = false;
   let over = false;
-  const abort = (): void => controller.abort();
+  const abort = (): void => controller.abort(ended);
   if (signal?.aborted) abort();
   signal?.addEventListener('abort', abort);
   void sleep(ms, controller.signal).then(() => {

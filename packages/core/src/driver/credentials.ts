@@ -29,7 +29,7 @@ export class CredentialMemory {
   readonly #keychain: Keychain;
   readonly #now: Now;
   readonly #entries = new Map<string, Entry>();
-  /** What replaced an identity token, by the one it replaced: a keychain that cannot write goes on giving the old one. */
+  /** What replaced an identity token, by registry and by the one it replaced: a keychain that cannot write goes on giving the old one. */
   readonly #successors = new Map<string, Credential>();
   readonly #lookups = new Flights<Found | null>();
 
@@ -60,7 +60,7 @@ export class CredentialMemory {
     const key = keyOf(origin, repository);
     const seat = this.#lookups.board(rejected === undefined ? key : `${key} again`, async (ended) => {
       const about = rejected === undefined ? { signal: ended } : { signal: ended, rejected };
-      const found = this.#newest(await this.#keychain.find(origin, repository, about));
+      const found = this.#newest(origin, await this.#keychain.find(origin, repository, about));
       const until = Math.min(found?.expiresAt ?? Number.POSITIVE_INFINITY, this.#now() + lifeMs);
       bounded(this.#entries, key, { found, until }, limit);
       return found;
@@ -75,11 +75,17 @@ export class CredentialMemory {
   /** Forgets what `credential` was found under. */
   drop(credential: Credential): void {
     for (const [key, entry] of this.#entries) if (holds(entry, credential)) this.#entries.delete(key);
+    // A replacement that does not work must not stand in the way of what the keychain has.
+    for (const [key, successor] of this.#successors) {
+      if (credentialKey(successor) === credentialKey(credential)) this.#successors.delete(key);
+    }
   }
 
   /** Puts the credential that replaced another in its place, and tells the keychain. */
   async replace(origin: string, old: Credential, replacement: Credential): Promise<void> {
-    bounded(this.#successors, credentialKey(old), replacement, limit);
+    bounded(this.#successors, `${origin} ${credentialKey(old)}`, replacement, limit);
+    // A server may give an old token again: it is the newest now, and the way to it no circle.
+    this.#successors.delete(`${origin} ${credentialKey(replacement)}`);
     for (const entry of this.#entries.values()) {
       if (entry.found !== null && holds(entry, old))
         entry.found = { ...entry.found, credential: replacement };
@@ -87,11 +93,11 @@ export class CredentialMemory {
     await this.#keychain.replaced?.(origin, old, replacement);
   }
 
-  #newest(found: Found | null): Found | null {
+  #newest(origin: string, found: Found | null): Found | null {
     if (found === null || found.credential === null) return found;
     let { credential } = found;
     for (;;) {
-      const successor = this.#successors.get(credentialKey(credential));
+      const successor = this.#successors.get(`${origin} ${credentialKey(credential)}`);
       if (successor === undefined) return { ...found, credential };
       credential = successor;
     }
@@ -109,8 +115,10 @@ export class CredentialMemory {
 
   /** Forgets everything about one registry, or all. */
   forget(origin?: string): void {
-    for (const key of this.#entries.keys()) {
-      if (origin === undefined || key.startsWith(`${origin} `)) this.#entries.delete(key);
+    for (const map of [this.#entries, this.#successors]) {
+      for (const key of map.keys()) {
+        if (origin === undefined || key.startsWith(`${origin} `)) map.delete(key);
+      }
     }
   }
 }

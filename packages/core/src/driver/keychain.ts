@@ -25,25 +25,30 @@ export function staticKeychain(entries: Readonly<Record<string, Credential | nul
   for (const [key, credential] of Object.entries(entries)) byHost.set(hostKey(key), credential);
   return {
     async find(origin) {
-      const { host } = new URL(origin);
+      const host = hostAndPort(new URL(origin));
       const credential = byHost.get(host);
-      return credential === undefined ? null : { credential, source: `given for ${host}` };
+      return credential === undefined ? null : { credential, source: `given for ${new URL(origin).host}` };
     },
     replaced(origin, old, replacement) {
-      const { host } = new URL(origin);
+      const host = hostAndPort(new URL(origin));
       const held = byHost.get(host);
       if (held != null && credentialKey(held) === credentialKey(old)) byHost.set(host, replacement);
     },
   };
 }
 
-/** `host` as URL spells it, without the default port of https. */
+/** `host:port`, of https when it names none. */
 function hostKey(key: string): string {
   const url = URL.canParse(`https://${key}`) ? new URL(`https://${key}`) : null;
   if (url === null || url.pathname !== '/' || url.search !== '' || url.username !== '' || key.includes('/')) {
     throw new TypeError(`[@reg/core] a keychain entry is named host or host:port, not '${key}'`);
   }
-  return url.host;
+  return hostAndPort(url);
+}
+
+function hostAndPort(url: URL): string {
+  const port = url.port === '' ? (url.protocol === 'http:' ? '80' : '443') : url.port;
+  return `${url.hostname}:${port}`;
 }
 
 /** The first of several keychains that knows the registry, `null` credentials included. One that fails ends the search. */

@@ -16,6 +16,8 @@ interface Entry {
 }
 
 interface Origin {
+  /** A Bearer realm at another host, whatever became of the challenge that named it: Basic is not answered after it (Q13). */
+  elsewhere: string | null;
   whole: Entry | null;
   /** Once two realms were seen. */
   prefixes: Map<string, Entry> | null;
@@ -38,6 +40,11 @@ export class ChallengeMemory {
     this.#origins.set(origin, known);
     const entry = known.prefixes === null ? known.whole : known.prefixes.get(prefixOf(url));
     return entry != null && at < entry.until ? entry.hint : null;
+  }
+
+  /** The Bearer realm at another host that the origin of `url` ever offered, or `null`. */
+  elsewhere(url: string): string | null {
+    return this.#origins.get(new URL(url).origin)?.elsewhere ?? null;
   }
 
   /** Takes in what a handshake learned at `at`. */
@@ -67,7 +74,8 @@ export class ChallengeMemory {
 
   #keep(url: string, hint: Hint, at: number): void {
     const { origin } = new URL(url);
-    const known = this.#origins.get(origin) ?? { whole: null, prefixes: null };
+    const known = this.#origins.get(origin) ?? { elsewhere: null, whole: null, prefixes: null };
+    known.elsewhere ??= hint.elsewhere;
     const entry: Entry = { hint, until: at + lifeMs };
     const before = known.whole?.hint;
     if (known.prefixes === null && before !== undefined && differs(before, hint)) known.prefixes = new Map();

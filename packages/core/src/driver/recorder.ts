@@ -35,6 +35,7 @@ import type {
   TranscriptStep,
 } from '../transcript/transcript.ts';
 import type { Found } from './port.ts';
+import { orNothing } from './store.ts';
 import { textOf } from './wire.ts';
 
 type Event =
@@ -170,6 +171,7 @@ export class Recorder {
   }
 
   transcript(): Transcript {
+    // Once for the secrets, which may come after what repeats them, and once for the text.
     this.#make();
     return this.#make();
   }
@@ -178,11 +180,9 @@ export class Recorder {
     this.#events.push(event);
     if (this.#onStep === undefined) return;
     const step = stepOf(event, this.#hiding());
-    try {
-      this.#onStep(step);
-    } catch {
-      // An observer's fault is not the operation's.
-    }
+    const tell = this.#onStep;
+    // An observer's fault is not the operation's, now or, if it is asynchronous, later.
+    void orNothing(() => tell(step));
   }
 
   #hiding(): Redactor {

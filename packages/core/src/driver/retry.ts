@@ -93,7 +93,7 @@ export function retryAfterMs(head: Head, now: Now): number | null {
   const value = headerValue(head.headers, 'retry-after');
   if (value === null || value.trim() === '') return null;
   const seconds = Number(value);
-  if (Number.isFinite(seconds)) return seconds >= 0 ? seconds * 1000 : null;
+  if (Number.isFinite(seconds * 1000)) return seconds >= 0 ? seconds * 1000 : null;
   const until = httpDate(value);
   if (until === null) return null;
   return Math.max(0, until - (httpDate(headerValue(head.headers, 'date') ?? '') ?? now()));

@@ -6,7 +6,7 @@
  * exchange at a time.
  */
 
-import { type Credential, credentialFault, type Exchangeable } from '../credential.ts';
+import { type Credential, credentialFault, type Exchangeable, isBearerToken } from '../credential.ts';
 import type { Granted, Obtain, Refused } from '../effect.ts';
 import type { Failure } from '../failure.ts';
 import {
@@ -29,6 +29,7 @@ import type { CredentialMemory, Known } from './credentials.ts';
 import type { Exchanger } from './exchanger.ts';
 import type { AbortSignalLike, Now, Sleep, StoreKey, TokenStore } from './port.ts';
 import type { Recorder } from './recorder.ts';
+import { orNothing } from './store.ts';
 import { textOf } from './wire.ts';
 
 /** The caller's operation that a grant is obtained for. */
@@ -259,7 +260,13 @@ export class Seam<R, Q extends RegistryRequest> {
       return outcome;
     };
     if (store?.once === undefined) return fly();
-    return store.once(key, fly);
+    let flown: Promise<Outcome> | null = null;
+    const once = (): Promise<Outcome> => {
+      flown ??= fly();
+      return flown;
+    };
+    const alone = await orNothing(() => store.once?.(key, once));
+    return alone ?? once();
   }
 
   async #exchange(
@@ -348,8 +355,11 @@ export class Seam<R, Q extends RegistryRequest> {
 
   async #read(key: StoreKey, need: Need, principal: Principal): Promise<Grant | null> {
     const { store, now } = this.#parts;
-    const entry = await store?.read(key).catch(() => null);
-    if (entry?.kind !== 'grant') return null;
+    const entry = await orNothing(() => store?.read(key));
+    // It may have been written by anybody.
+    if (entry?.kind !== 'grant' || typeof entry.token !== 'string' || !isBearerToken(entry.token))
+      return null;
+    if (typeof entry.asked !== 'string' || !Number.isFinite(entry.expiresAt)) return null;
     const grant: Grant = {
       authorization: { scheme: 'bearer', token: new Secret(entry.token, need.registry) },
       registry: need.registry,
@@ -358,7 +368,7 @@ export class Seam<R, Q extends RegistryRequest> {
       principal,
       from: 'exchange',
       asked: parseScopes(entry.asked),
-      granted: entry.granted === null ? null : parseScopes(entry.granted),
+      granted: typeof entry.granted === 'string' ? parseScopes(entry.granted) : null,
       obtainedAt: entry.obtainedAt,
       expiresAt: entry.expiresAt,
     };
@@ -376,7 +386,7 @@ export class Seam<R, Q extends RegistryRequest> {
       obtainedAt: grant.obtainedAt,
       expiresAt: grant.expiresAt,
     } as const;
-    await store.write(key, entry).catch(() => {});
+    await orNothing(() => store.write(key, entry));
   }
 }
 

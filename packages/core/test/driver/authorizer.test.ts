@@ -228,7 +228,10 @@ describe('single flight', () => {
     expect(listeners.left).toBe(0);
     expect(cache.flights.size).toBe(0);
     expect(world.clock.pending).toBe(0);
+    // A cache that was given is others' as well.
     authorizer.close();
+    expect(cache.size).toBeGreaterThan(900);
+    authorizer.forget();
     expect(cache.size).toBe(0);
   }, 60_000);
 
