@@ -241,6 +241,30 @@ describe('the caller’s handler sees one request', () => {
     expect(statusCode).toBe(200);
   });
 
+  test('of an endless 401 some kilobytes are read, not a second’s worth', async () => {
+    let written = 0;
+    let closed = false;
+    const server = await serve((incoming, response) => {
+      if (incoming.headers.authorization !== undefined) return response.end('{}');
+      response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="r"' });
+      response.on('close', () => {
+        closed = true;
+      });
+      const write = (): void => {
+        if (response.destroyed) return;
+        written += 65_536;
+        if (response.write(Buffer.alloc(65_536))) setImmediate(write);
+        else response.once('drain', write);
+      };
+      return write();
+    });
+    const dispatcher = agent().compose(registryAuth({ keychain: aliceAt(server.url) }));
+    expect((await request(`${server.url}/v2/`, { dispatcher })).statusCode).toBe(200);
+    await until(() => closed);
+    // 64 KiB here; the rest is what the sockets of both sides hold.
+    expect(written).toBeLessThan(16 * 1_048_576);
+  });
+
   test.each(['onResponseStart', 'onResponseData', 'onResponseEnd'] as const)(
     'what it throws in %s comes back to it as an error',
     async (name) => {
@@ -522,6 +546,24 @@ describe('back-pressure and aborts', () => {
     }
   });
 
+  test('a pause before there is a response holds its body', async () => {
+    const server = await serve((_, response) => void response.end('some text'));
+    let held: Dispatcher.DispatchController | undefined;
+    const { handler, events, end } = recorder({
+      onRequestStart: (controller) => {
+        held = controller;
+        controller.pause();
+      },
+    });
+    agent().compose(registryAuth()).dispatch({ origin: server.url, path: '/v2/x', method: 'GET' }, handler);
+    await until(() => events.includes('200'));
+    for (let i = 0; i < 50; i++) await turn();
+    expect(events).toEqual(['start', '200']);
+    held?.resume();
+    expect(await end).toBe(null);
+    expect(events).toEqual(['start', '200', 'data', 'end']);
+  });
+
   test('an abort while the token is obtained ends the request with its reason, and the next one works', async () => {
     const { registry, auth } = await stage();
     registry.faults.add({ server: 'token', kind: 'stall', at: 'before-head' });
@@ -723,6 +765,8 @@ describe('bodies', () => {
   test('a query given apart counts for the scope (requirement 48)', async () => {
     const { registry, auth } = await stage();
     const dispatcher = agent().compose(registryAuth(auth));
+    // On a known origin no challenge names the scope: it is read off the request alone.
+    await (await request(registry.url + TAGS, { dispatcher })).body.dump();
     const mount = digestOf(Buffer.from('lib content'));
     const { statusCode } = await request(registry.url + UPLOADS, {
       dispatcher,
@@ -730,7 +774,7 @@ describe('bodies', () => {
       query: { mount, from: 'team/lib' },
     });
     expect(statusCode).toBe(201);
-    const { url = '' } = registry.requests.find(({ server }) => server === 'token') ?? {};
+    const { url = '' } = registry.requests.findLast(({ server }) => server === 'token') ?? {};
     expect(new URL(url, registry.tokenUrl).searchParams.getAll('scope')).toContain(
       'repository:team/lib:pull',
     );
