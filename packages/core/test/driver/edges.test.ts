@@ -538,10 +538,15 @@ describe('CredentialMemory', () => {
       [...found.keys()].map((origin) => memory.recall(origin, null)?.found?.credential ?? null);
     await memory.replace('https://a.test', token('a'), token('a2'));
     expect(held()).toEqual([token('a2'), token('b')]);
+    await memory.replace('https://b.test', token('b'), token('b2'));
     memory.drop(token('a2'));
-    expect(held()).toEqual([null, token('b')]);
+    expect(held()).toEqual([null, token('b2')]);
     memory.forget('https://a.test');
-    expect(held()).toEqual([null, token('b')]);
+    expect(held()).toEqual([null, token('b2')]);
+    // The keychain still gives the old ones: one was refused in its new form, the other was not.
+    memory.forget();
+    await memory.find('https://a.test', null, signal);
+    expect(held()).toEqual([token('a'), null]);
     expect(memory.lookups).toBe(0);
   });
 });

@@ -119,11 +119,13 @@ describe('bystanders that fail', () => {
   };
   const reject = () => Promise.reject(new Error('disk'));
   const nonsense = { kind: 'grant', token: 7, asked: null } as never;
+  const halfNonsense = { kind: 'grant', token: 'a-token', asked: 7, expiresAt: 'soon' } as never;
 
   it.each<[string, TokenStore]>([
     ['throws', { read: broken, write: broken, forget: broken }],
     ['rejects', { read: reject, write: reject, forget: reject, once: reject }],
     ['has a lock that throws', { read: async () => null, write: reject, forget: reject, once: broken }],
+    ['answers half nonsense', { read: async () => halfNonsense, write: reject, forget: reject }],
     ['answers nonsense', { read: async () => nonsense, write: reject, forget: reject }],
     ['hangs', { read: () => new Promise(() => {}), write: reject, forget: reject }],
   ])('a store that %s costs no call', async (_name, store) => {
