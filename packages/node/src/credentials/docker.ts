@@ -11,6 +11,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { Credential } from '@reg/core';
 import type { Found, Keychain } from '@reg/core/driver';
+import { CredentialsError } from './error.ts';
 
 export interface DockerKeychainOptions {
   /** The file to read. Default: `$DOCKER_CONFIG/config.json`, else `.docker/config.json` in the home directory. */
@@ -19,18 +20,6 @@ export interface DockerKeychainOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Default: the user's. */
   readonly home?: string;
-}
-
-/** A config file or an entry in it that cannot be used. Its message shows no value of the file but a helper's name. */
-export class CredentialsError extends Error {
-  override readonly name = 'CredentialsError';
-  readonly code = 'ERR_REG_CREDENTIALS';
-  readonly path: string;
-
-  constructor(path: string, fault: string) {
-    super(`${path}: ${fault}`);
-    this.path = path;
-  }
 }
 
 /**

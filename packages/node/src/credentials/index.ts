@@ -1,2 +1,3 @@
 export type { DockerKeychainOptions } from './docker.ts';
-export { CredentialsError, dockerKeychain } from './docker.ts';
+export { dockerKeychain } from './docker.ts';
+export { CredentialsError } from './error.ts';
