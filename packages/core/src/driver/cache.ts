@@ -121,6 +121,13 @@ export class TokenCache {
     }
   }
 
+  /** Whether `grant` may be used without being looked for: it is held here, or is a credential that is not kept here. */
+  serves(grant: Grant): boolean {
+    if (grant.from === 'credential') return true;
+    const entry = this.#holders.get(grant);
+    return entry !== undefined && this.#entries.get(entry.key) === entry;
+  }
+
   /** Forgets this very grant, if it is still held. */
   drop(grant: Grant): void {
     const entry = this.#holders.get(grant);

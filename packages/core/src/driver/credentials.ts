@@ -20,6 +20,11 @@ export interface Known {
   readonly remembered: boolean;
 }
 
+/** An answer from memory, and the moment it ends, on the driver's clock. */
+export interface Remembered extends Known {
+  readonly until: number;
+}
+
 interface Entry {
   found: Found | null;
   readonly until: number;
@@ -32,6 +37,8 @@ export class CredentialMemory {
   /** What replaced an identity token, by registry and by the one it replaced: a keychain that cannot write goes on giving the old one. */
   readonly #successors = new Map<string, Credential>();
   readonly #lookups = new Flights<Found | null>();
+  /** Counts what was found, replaced and forgotten. */
+  changes = 0;
 
   constructor(keychain: Keychain, now: Now) {
     this.#keychain = keychain;
@@ -39,11 +46,11 @@ export class CredentialMemory {
   }
 
   /** The remembered answer for a registry and repository, or `null` when the keychain must be asked. */
-  recall(origin: string, repository: string | null): Known | null {
+  recall(origin: string, repository: string | null): Remembered | null {
     const key = keyOf(origin, repository);
     const entry = this.#entries.get(key);
     if (entry === undefined) return null;
-    if (this.#now() < entry.until) return { found: entry.found, remembered: true };
+    if (this.#now() < entry.until) return { found: entry.found, remembered: true, until: entry.until };
     this.#entries.delete(key);
     return null;
   }
@@ -63,6 +70,7 @@ export class CredentialMemory {
       const found = this.#newest(origin, await this.#keychain.find(origin, repository, about));
       const until = Math.min(found?.expiresAt ?? Number.POSITIVE_INFINITY, this.#now() + lifeMs);
       bounded(this.#entries, key, { found, until }, limit);
+      this.changes += 1;
       return found;
     });
     try {
@@ -74,6 +82,7 @@ export class CredentialMemory {
 
   /** Forgets what `credential` was found under. */
   drop(credential: Credential): void {
+    this.changes += 1;
     for (const [key, entry] of this.#entries) if (holds(entry, credential)) this.#entries.delete(key);
     // A replacement that does not work must not stand in the way of what the keychain has.
     for (const [key, successor] of this.#successors) {
@@ -83,6 +92,7 @@ export class CredentialMemory {
 
   /** Puts the credential that replaced another in its place, and tells the keychain. */
   async replace(origin: string, old: Credential, replacement: Credential): Promise<void> {
+    this.changes += 1;
     bounded(this.#successors, `${origin} ${credentialKey(old)}`, replacement, limit);
     // A server may give an old token again: it is the newest now, and the way to it no circle.
     this.#successors.delete(`${origin} ${credentialKey(replacement)}`);
@@ -115,6 +125,7 @@ export class CredentialMemory {
 
   /** Forgets everything about one registry, or all. */
   forget(origin?: string): void {
+    this.changes += 1;
     for (const map of [this.#entries, this.#successors]) {
       for (const key of map.keys()) {
         if (origin === undefined || key.startsWith(`${origin} `)) map.delete(key);

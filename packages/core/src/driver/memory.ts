@@ -26,6 +26,8 @@ interface Origin {
 export class ChallengeMemory {
   readonly #origins = new Map<string, Origin>();
   readonly #limit: number;
+  /** Counts what was learned and forgotten. */
+  changes = 0;
 
   constructor(limit: number) {
     this.#limit = limit;
@@ -68,11 +70,13 @@ export class ChallengeMemory {
 
   /** Forgets one origin, or all. */
   forget(origin?: string): void {
+    this.changes += 1;
     if (origin === undefined) this.#origins.clear();
     else this.#origins.delete(origin);
   }
 
   #keep(url: string, hint: Hint, at: number): void {
+    this.changes += 1;
     const { origin } = new URL(url);
     const known = this.#origins.get(origin) ?? { elsewhere: null, whole: null, prefixes: null };
     known.elsewhere ??= hint.elsewhere;
@@ -85,6 +89,7 @@ export class ChallengeMemory {
   }
 
   #drop(url: string): void {
+    this.changes += 1;
     const known = this.#origins.get(new URL(url).origin);
     if (known === undefined) return;
     known.whole = null;
