@@ -93,17 +93,37 @@ export async function beginningOf(leg: Leg, limit: number): Promise<string | nul
 /**
  * The decoded body of `leg` as fetch gives it: a byte stream that nothing flows into before it is read.
  *
- * @param failed what reading ends with when the connection broke with the given error
+ * It ends with an error as soon as there is one, whoever reads or nobody: the reason of `signal` when that aborts, as long as
+ * it was not read to its end, and fetch's own `TypeError` ("terminated") when the connection breaks or the coding does.
  */
-export function webStream(leg: Leg, failed: (error: Error) => unknown): ReadableStream<Uint8Array> {
-  let chunks: NodeJS.AsyncIterator<Buffer> | null = null;
+export function webStream(leg: Leg, signal: AbortSignal | null): ReadableStream<Uint8Array> {
+  if (leg.headers['content-length'] === '0') {
+    void leg.discard();
+    return new ReadableStream({ type: 'bytes', start: (controller) => controller.close() });
+  }
+  const source = readable(leg);
+  const chunks = source[Symbol.asyncIterator]();
+  const failed = (cause: unknown): unknown =>
+    signal?.aborted ? signal.reason : new TypeError('terminated', { cause });
+  let stop = (): void => {};
   const stream: ReadableStream<Uint8Array> = new ReadableStream({
     type: 'bytes',
+    start(controller) {
+      // Signal and connection may outlive a stream that nobody has any more, and must not keep it.
+      const held = new WeakRef(controller);
+      const abort = (): void => held.deref()?.error(signal?.reason);
+      signal?.addEventListener('abort', abort);
+      stop = () => signal?.removeEventListener('abort', abort);
+      source.on('error', (error) => {
+        stop();
+        held.deref()?.error(failed(error));
+      });
+    },
     async pull(controller) {
-      chunks ??= readable(leg)[Symbol.asyncIterator]();
       try {
         const { done, value } = await chunks.next();
         if (done) {
+          stop();
           controller.close();
           controller.byobRequest?.respond(0);
           return;
@@ -111,19 +131,23 @@ export function webStream(leg: Leg, failed: (error: Error) => unknown): Readable
         // A byte stream takes the memory it is given, and undici's chunks share theirs with others.
         controller.enqueue(new Uint8Array(value));
       } catch (error) {
-        controller.error(failed(asError(error)));
+        controller.error(failed(error));
       }
     },
     cancel(reason) {
+      stop();
       leg.abort(asError(reason));
     },
   });
-  lost.register(stream, leg);
+  lost.register(stream, () => {
+    stop();
+    leg.abort(new errors.RequestAbortedError());
+  });
   return stream;
 }
 
 /** Ends the request behind a body that nobody can read any more: whoever looks at the status alone would collect connections. */
-const lost = new FinalizationRegistry<Leg>((leg) => leg.abort(new errors.RequestAbortedError()));
+const lost = new FinalizationRegistry<() => void>((end) => end());
 
 function decoded(source: Readable, headers: ResponseHeaders): Readable {
   // Nothing, encoded, is nothing to a server and a body cut short to a decoder.

@@ -4,20 +4,21 @@
  * Rules of this file:
  * 1. Input is read by the platform's own `Request`, so that what fetch refuses is refused alike, and what comes out is the
  *    platform's own `Response`.
- * 2. The body stays here: text, bytes, forms and blobs can be sent again after a challenge, a stream cannot. undici's fetch
- *    would turn all of them into something that can be read once.
- * 3. One hop at a time: redirects are judged by the core, and `url` and `redirected` are told from what it did.
- * 4. A registry's answer resolves, 401 and 403 included, with `failureOf(response)` to say why. What ends before such an
- *    answer rejects with a `RegistryAuthError`, an abort with the signal's reason.
+ * 2. One hop at a time: redirects are judged by the core, and `url` and `redirected` are told from what it did.
+ * 3. A registry's answer resolves, 401 and 403 included, with `failureOf(response)` to say why. What ends before such an
+ *    answer rejects with a `RegistryAuthError`; what the caller did wrong, a body that fails included, with a `TypeError` as
+ *    of fetch; an abort with the signal's reason.
+ * 4. Nothing stays on the caller's signal when a call has ended and its response was read, cancelled or forgotten.
  *
  * No `Accept-Encoding` is sent: what a registry serves is named by the digest of its bytes and asked for by ranges of them,
  * and a proxy that compresses on the way changes both. A body that comes encoded all the same is decoded.
  */
 
-import { Readable } from 'node:stream';
+import { isRegistryAuthError } from '@reg/core';
 import { createAuthorizer } from '@reg/core/driver';
-import { Agent, type Dispatcher, getGlobalDispatcher } from 'undici';
-import type { Leg } from './leg.ts';
+import { Agent, type Dispatcher, errors, getGlobalDispatcher } from 'undici';
+import { type Content, contentOf } from './content.ts';
+import type { Leg, Observer } from './leg.ts';
 import { defaultUserAgent, type RegistryOptions } from './options.ts';
 import { boundOrigin, servesOrigin } from './origin.ts';
 import { responseOf } from './response.ts';
@@ -34,8 +35,9 @@ export interface RegistryFetchOptions extends RegistryOptions {
 /**
  * A `fetch` that answers the challenges of registries.
  *
- * As fetch, but: a 3xx that policy leaves to the caller resolves as it is (an upload that would go to another origin), and
- * `integrity` is refused with a TypeError. `cache`, `credentials`, `mode` and `referrer` have no meaning here.
+ * As fetch, but: a 3xx that policy leaves to the caller resolves as it is (an upload that would go to another origin);
+ * `integrity`, and a `dispatcher` for one request, are refused with a TypeError. `cache`, `credentials`, `mode` and `referrer`
+ * have no meaning here.
  */
 export function createRegistryFetch(options: RegistryFetchOptions = {}): typeof fetch {
   const { dispatcher, userAgent = defaultUserAgent, ...core } = options;
@@ -49,65 +51,66 @@ export function createRegistryFetch(options: RegistryFetchOptions = {}): typeof 
   const authorizer = createAuthorizer<Leg, Call>({ ...core, send });
 
   return async (input, init) => {
-    const signal =
-      (init?.signal === undefined && input instanceof Request ? input.signal : init?.signal) ?? null;
-    refuseUserinfo(input);
-    // The request's own signal would follow the caller's, and stay on it until it is collected.
-    const request = new Request(input, { ...init, signal: null });
-    if (request.integrity !== '') throw new TypeError('[@reg/node] createRegistryFetch checks no integrity');
-    const call = await callOf(request, init?.body);
+    const { request, signal, given } = read(input, init);
+    if (signal?.aborted) {
+      void request.body?.cancel(signal.reason);
+      throw signal.reason;
+    }
+    const content = await contentOf(request, given, signal);
     try {
-      signal?.throwIfAborted();
+      const call = callOf(request, content);
       const { raw, ...about } = await authorizer.request(call, signal === null ? {} : { signal });
       if (request.redirect === 'error' && isRedirect(raw.status)) {
         void raw.discard();
-        throw new TypeError('fetch failed', { cause: new Error('unexpected redirect') });
+        throw failed(new Error('unexpected redirect'));
       }
-      const failed = (cause: Error): unknown =>
-        signal?.aborted ? signal.reason : new TypeError('terminated', { cause });
-      return responseOf(raw, request.method, failed, about);
+      return responseOf(raw, request.method, signal, about);
     } catch (error) {
-      call.release();
-      throw error;
+      content.release(error);
+      throw content.broken === null ? refusedHere(error) : failed(content.broken.error);
     }
   };
 }
 
 interface Call extends Carried {
-  /** Lets go of a stream that was not sent. */
-  release(): void;
+  readonly carry: Content['carry'];
 }
 
-async function callOf(request: Request, given: unknown): Promise<Call> {
-  const { href, hash } = new URL(request.url);
-  const headers: (readonly [string, string])[] = [...request.headers];
-  if (!request.headers.has('accept')) headers.push(['accept', '*/*']);
-  const about = {
-    method: request.method,
-    url: href.slice(0, href.length - hash.length),
-    headers,
-    redirect: request.redirect === 'follow' ? 'follow' : 'manual',
-    observer: null,
-    release: () => {},
-  } as const;
-  if (request.body === null) return { ...about, body: 'none', carry: {} };
-  if (given instanceof Blob) {
-    if (!request.headers.has('content-length')) headers.push(['content-length', String(given.size)]);
-    // Read anew for each leg, and never as a whole: a blob may be a file.
-    const carry = {
-      get body() {
-        return streamed(given.stream());
-      },
-    };
-    return { ...about, body: 'replayable', carry };
+/** What a call asks for. */
+interface Asked {
+  readonly request: Request;
+  readonly signal: AbortSignal | null;
+  /** The body as it was given beside the request, which shows all of them as streams. */
+  readonly given: unknown;
+}
+
+/** Reads arguments as fetch does. */
+function read(input: Parameters<typeof fetch>[0], init: RequestInit | undefined): Asked {
+  refuseUserinfo(input);
+  // The request's own signal would follow the caller's, and stay on it until it is collected.
+  const request = new Request(input, isObject(init) ? withoutSignal(init) : init);
+  if (request.integrity !== '') throw new TypeError('[@reg/node] createRegistryFetch checks no integrity');
+  // It may be a proxy: what was to go through it must not go another way.
+  if (isObject(init) && 'dispatcher' in init && init.dispatcher !== undefined) {
+    throw new TypeError('[@reg/node] createRegistryFetch takes a dispatcher for all requests, not for one');
   }
-  // A `Request` that was given with a body shows it as a stream, whatever it was made of.
-  if (given === undefined || isStream(given)) {
-    const body = streamed(request.body);
-    return { ...about, body: 'once', carry: { body }, release: () => void body.destroy() };
+  const inherited = input instanceof Request ? input.signal : null;
+  const signal = init?.signal === undefined ? inherited : init.signal;
+  if (signal !== null && !(signal instanceof AbortSignal)) {
+    throw new TypeError('[@reg/node] the signal of a request is an AbortSignal');
   }
-  const body = new Uint8Array(await request.arrayBuffer());
-  return { ...about, body: 'replayable', carry: { body } };
+  return { request, signal, given: init?.body ?? undefined };
+}
+
+/** `init` with all it has or inherits (a `Request` may stand for one) but its signal. */
+function withoutSignal(init: RequestInit): RequestInit {
+  return new Proxy(init, {
+    get: (target, name) => (name === 'signal' ? null : Reflect.get(target, name, target)),
+  });
+}
+
+function isObject(init: RequestInit | undefined): init is RequestInit {
+  return (typeof init === 'object' || typeof init === 'function') && init !== null;
 }
 
 /** The platform would refuse it too, and print it. */
@@ -120,13 +123,55 @@ function refuseUserinfo(input: Parameters<typeof fetch>[0]): void {
   );
 }
 
-function isStream(body: unknown): boolean {
-  return typeof body === 'object' && body !== null && Symbol.asyncIterator in body;
+function callOf(request: Request, { body, carry, length }: Content): Call {
+  const { href, hash } = new URL(request.url);
+  // Another host in `Host` would have this origin's credential answer for that one.
+  const headers = [...request.headers].filter(([name]) => name !== 'host');
+  if (!request.headers.has('accept')) headers.push(['accept', '*/*']);
+  if (length !== null && !request.headers.has('content-length')) {
+    headers.push(['content-length', String(length)]);
+  }
+  return {
+    method: request.method,
+    url: href.slice(0, href.length - hash.length),
+    headers,
+    redirect: request.redirect === 'follow' ? 'follow' : 'manual',
+    body,
+    carry,
+    observer: informed(),
+  };
 }
 
-/** The stream as undici takes it. Nothing is read before it is sent; its error is undici's to tell. */
-function streamed(stream: ReadableStream<Uint8Array>): Readable {
-  return Readable.from(stream, { objectMode: false }).on('error', () => {});
+/** Responses below 200 that a server may send before the one that counts: one a second for a quarter of an hour, and more. */
+const mostInformation = 1_000;
+
+/** Ends a request whose server sends responses below 200 and no other: undici counts neither them nor their time. */
+function informed(): Observer {
+  let count = 0;
+  return {
+    onInformation() {
+      count += 1;
+      if (count > mostInformation) throw new errors.HeadersOverflowError('too many responses below 200');
+    },
+    onResponseStarted() {},
+    onBodySent() {},
+    onRequestSent() {},
+  };
+}
+
+/** What undici will not send: a header field or a length that the caller gave. */
+const refusals = ['UND_ERR_INVALID_ARG', 'UND_ERR_NOT_SUPPORTED', 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH'];
+
+/** The error of a request that never left because of what the caller put into it, or `error` itself. */
+function refusedHere(error: unknown): unknown {
+  if (!isRegistryAuthError(error) || error.failure.kind !== 'network') return error;
+  const { to, code } = error.failure;
+  return to === 'registry' && refusals.includes(code) ? failed(error.cause) : error;
+}
+
+/** What fetch rejects with. */
+function failed(cause: unknown): TypeError {
+  return new TypeError('fetch failed', { cause });
 }
 
 function isRedirect(status: number): boolean {

@@ -1,8 +1,8 @@
 /**
  * The platform's `Response` made of a leg.
  *
- * Rules of this file: what fetch's callers read is what was received; `url` and `redirected`, which a constructed response
- * cannot have, are laid over it, and over its clones.
+ * Rules of this file: what fetch's callers read is what was received; what a constructed response cannot have (`url`,
+ * `redirected`, `type`, a status above 599, headers that nobody changes) is laid over it, and over its clones.
  */
 
 import type { Failure } from '@reg/core';
@@ -20,40 +20,46 @@ export interface About {
 /**
  * The response of `leg`, its body unread.
  *
- * @param failed what reading the body ends with when the connection broke with the given error
- * @throws TypeError when the status is none that a `Response` can have (above 599)
+ * @param signal ends the body when it aborts, with its reason
  */
-export function responseOf(
-  leg: Leg,
-  method: string,
-  failed: (error: Error) => unknown,
-  about: About,
-): Response {
-  const headers = new Headers();
-  for (const [name, value] of Object.entries(leg.headers)) {
-    if (typeof value === 'string') headers.append(name, value);
-    else for (const line of value ?? []) headers.append(name, line);
-  }
+export function responseOf(leg: Leg, method: string, signal: AbortSignal | null, about: About): Response {
   const hasBody = method !== 'HEAD' && !withoutBody.includes(leg.status);
-  const init = { status: leg.status, statusText: reasonPhrase(leg.statusText), headers };
-  if (leg.status > 599) {
-    void leg.discard();
-    throw new TypeError('fetch failed', { cause: new Error(`status ${leg.status}`) });
-  }
   if (!hasBody) void leg.discard();
-  return dressed(new Response(hasBody ? webStream(leg, failed) : null, init), about);
+  const response = new Response(hasBody ? webStream(leg, signal) : null, {
+    status: Math.min(leg.status, mostStatus),
+    statusText: reasonPhrase(leg.statusText),
+  });
+  for (const [name, value] of Object.entries(leg.headers)) {
+    for (const line of [value ?? []].flat()) response.headers.append(name, line);
+  }
+  return dressed(response, leg.status, about);
 }
 
 /** Null body statuses (Fetch standard, "statuses"). */
 const withoutBody: readonly number[] = [204, 205, 304];
 
-function dressed(response: Response, about: About): Response {
+/** The highest a response can be constructed with. A server may send any of three digits, and fetch delivers it. */
+const mostStatus = 599;
+
+function dressed(response: Response, status: number, about: About): Response {
   if (about.failure !== null) markFailure(response, about.failure);
+  // Fetch standard, "headers guard": those of a response that was fetched are immutable.
+  Object.defineProperties(response.headers, {
+    append: { value: refuse },
+    delete: { value: refuse },
+    set: { value: refuse },
+  });
   return Object.defineProperties(response, {
+    ...(status > mostStatus ? { status: { value: status } } : {}),
+    type: { value: 'basic' },
     url: { value: about.url },
     redirected: { value: about.redirected },
-    clone: { value: () => dressed(Response.prototype.clone.call(response), about) },
+    clone: { value: () => dressed(Response.prototype.clone.call(response), status, about) },
   });
+}
+
+function refuse(): never {
+  throw new TypeError('immutable');
 }
 
 /** RFC 9112 §4: a `Response` refuses a reason phrase with other characters, and undici reads it as UTF-8. */
