@@ -17,3 +17,4 @@ export { CredentialsError, type DockerKeychainOptions, dockerKeychain } from './
 export { createRegistryFetch, type RegistryFetchOptions } from './fetch.ts';
 export { type RegistryAuthOptions, registryAuth } from './interceptor.ts';
 export type { RegistryOptions } from './options.ts';
+export { type FileTokenStore, type FileTokenStoreOptions, fileTokenStore } from './stores/index.ts';

@@ -1,1 +1,1 @@
-export {};
+export { type FileTokenStore, type FileTokenStoreOptions, fileTokenStore, type StoredToken } from './file.ts';
