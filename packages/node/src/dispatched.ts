@@ -5,6 +5,7 @@
  * for it to refuse.
  */
 
+import { EventEmitter } from 'node:events';
 import { stringify } from 'node:querystring';
 import type { HeaderList, RegistryRequest } from '@reg/core';
 import { FormData } from 'undici';
@@ -44,13 +45,24 @@ export function bodyKind(body: DispatchOptions['body']): RegistryRequest['body']
   return again ? 'replayable' : 'once';
 }
 
+/** What tells of its error when nobody reads it. */
+export interface Stream {
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  off(event: 'error', listener: (error: Error) => void): unknown;
+}
+
+/** The body, if it is a stream of Node's. */
+export function streamOf(body: DispatchOptions['body']): Stream | null {
+  return body instanceof EventEmitter ? body : null;
+}
+
 /** `options`, with an iterable of header fields read into a list, since some can be read once only. */
 export function withPlainHeaders(options: DispatchOptions): DispatchOptions {
   const { headers } = options;
-  if (headers === undefined || headers === null || Array.isArray(headers)) return options;
-  const iterable: { [Symbol.iterator]?: unknown } = headers;
-  if (typeof iterable[Symbol.iterator] !== 'function') return options;
-  return { ...options, headers: [...(headers as Iterable<string[]>)].flat() };
+  if (!isIterable(headers) || Array.isArray(headers)) return options;
+  const fields = [...headers];
+  const arePairs = fields.every((field) => Array.isArray(field) && field.length === 2);
+  return { ...options, headers: arePairs ? (fields.flat() as string[]) : fields.values() };
 }
 
 /** The header fields, names in lower case, or `null` when undici would refuse them. */
@@ -62,11 +74,15 @@ export function headersOf(headers: DispatchOptions['headers']): HeaderList | nul
     for (let i = 0; i < headers.length; i += 2) if (!add(list, headers[i], headers[i + 1])) return null;
     return list;
   }
+  if (typeof headers !== 'object' || isIterable(headers)) return null;
   for (const [name, value] of Object.entries(headers)) if (!add(list, name, value)) return null;
   return list;
 }
 
-/** Adds the lines of one field. Returns whether it has a form that undici takes. */
+function isIterable(headers: DispatchOptions['headers']): headers is Iterable<[string, string]> {
+  return typeof headers === 'object' && headers !== null && Symbol.iterator in headers;
+}
+
 function add(list: (readonly [string, string])[], name: unknown, value: unknown): boolean {
   if (typeof name !== 'string') return false;
   if (value === undefined) return true;

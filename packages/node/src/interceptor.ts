@@ -26,6 +26,8 @@ import {
   namesHost,
   originOf,
   queryOf,
+  type Stream,
+  streamOf,
   withPlainHeaders,
 } from './dispatched.ts';
 import { asError, type Leg, type Observer } from './leg.ts';
@@ -111,7 +113,12 @@ class Call implements Carried, Dispatcher.DispatchController, AbortSignalLike {
   paused = false;
   readonly #handler: Handler;
   readonly #listeners = new Set<() => void>();
+  /** undici listens for a stream's error when it has the request, and an error nobody listens for ends the process. */
+  readonly #broken = (error: Error): void => this.#stop(error);
+  readonly #stream: Stream | null;
   #leg: Leg | null = null;
+  /** undici's controller of the response that is told of, for its raw fields. */
+  #source: Dispatcher.DispatchController | null = null;
 
   constructor(origin: string, carry: DispatchOptions, headers: HeaderList, handler: Handler) {
     this.method = carry.method;
@@ -120,8 +127,12 @@ class Call implements Carried, Dispatcher.DispatchController, AbortSignalLike {
     this.body = bodyKind(carry.body);
     this.carry = carry;
     this.#handler = handler;
+    this.#stream = streamOf(carry.body);
     this.observer = {
-      onInformation: (status, fields, text) => handler.onResponseStart?.(this, status, fields, text),
+      onInformation: (source, status, fields, text) => {
+        this.#source = source;
+        handler.onResponseStart?.(this, status, fields, text);
+      },
       onResponseStarted: () => handler.onResponseStarted?.(),
       onBodySent: (chunk) => handler.onBodySent?.(chunk),
       onRequestSent: () => handler.onRequestSent?.(),
@@ -130,10 +141,11 @@ class Call implements Carried, Dispatcher.DispatchController, AbortSignalLike {
 
   /** Tells the caller's handler that its request has begun, with this as its controller. */
   begin(): void {
+    this.#stream?.on('error', this.#broken);
     try {
       this.#handler.onRequestStart?.(this, null);
     } catch (error) {
-      this.abort(asError(error));
+      this.#stop(asError(error));
     }
     if (this.aborted) this.fail(this.reason);
   }
@@ -142,6 +154,7 @@ class Call implements Carried, Dispatcher.DispatchController, AbortSignalLike {
   deliver(leg: Leg): void {
     const handler = this.#handler;
     this.#leg = leg;
+    this.#source = leg.controller;
     try {
       handler.onResponseStart?.(this, leg.status, leg.headers, leg.statusText);
     } catch (error) {
@@ -150,13 +163,20 @@ class Call implements Carried, Dispatcher.DispatchController, AbortSignalLike {
     if (this.paused) leg.pause();
     leg.flow({
       data: (chunk) => handler.onResponseData?.(this, chunk),
-      end: (trailers) => handler.onResponseEnd?.(this, trailers),
-      error: (error) => handler.onResponseError?.(this, this.reason ?? error),
+      end: (trailers) => {
+        handler.onResponseEnd?.(this, trailers);
+        this.#release();
+      },
+      error: (error) => {
+        this.#release();
+        handler.onResponseError?.(this, this.reason ?? error);
+      },
     });
   }
 
   /** Ends the request without a response. */
   fail(error: unknown): void {
+    this.#release();
     try {
       // undici's types promise an Error, and its own signals reject with anything.
       this.#handler.onResponseError?.(this, error as Error);
@@ -175,8 +195,15 @@ class Call implements Carried, Dispatcher.DispatchController, AbortSignalLike {
     this.#leg?.resume();
   }
 
-  /** The driver ends what it waits for, and `send` the leg on the wire: both listen. What is held here ends with it. */
   abort(reason?: Error): void {
+    this.#stop(reason);
+  }
+
+  /**
+   * The driver ends what it waits for, and `send` the leg on the wire: both listen. What is held here ends with it. Not called
+   * by the public name, which undici's `dump` replaces on the controller it is given.
+   */
+  #stop(reason: Error | undefined): void {
     if (this.aborted) return;
     this.aborted = true;
     this.reason = reason ?? new errors.RequestAbortedError();
@@ -192,12 +219,16 @@ class Call implements Carried, Dispatcher.DispatchController, AbortSignalLike {
     this.#listeners.delete(listener);
   }
 
+  #release(): void {
+    this.#stream?.off('error', this.#broken);
+  }
+
   get rawHeaders(): NonNullable<Dispatcher.DispatchController['rawHeaders']> | null {
-    return this.#leg?.controller?.rawHeaders ?? null;
+    return this.#source?.rawHeaders ?? null;
   }
 
   get rawTrailers(): NonNullable<Dispatcher.DispatchController['rawTrailers']> | null {
-    return this.#leg?.controller?.rawTrailers ?? null;
+    return this.#source?.rawTrailers ?? null;
   }
 }
 

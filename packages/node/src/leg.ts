@@ -24,8 +24,13 @@ export interface Sink {
 
 /** What the one whose request this is may know before there is a response. */
 export interface Observer {
-  /** A status below 200. */
-  onInformation(status: number, headers: ResponseHeaders, statusText: string): void;
+  /** A status below 200. Its raw header fields are at `source`. */
+  onInformation(
+    source: Dispatcher.DispatchController,
+    status: number,
+    headers: ResponseHeaders,
+    statusText: string,
+  ): void;
   onResponseStarted(): void;
   onBodySent(chunk: Buffer): void;
   onRequestSent(): void;
@@ -176,13 +181,13 @@ export class Leg implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart(
-    _controller: Dispatcher.DispatchController,
+    controller: Dispatcher.DispatchController,
     status: number,
     headers: ResponseHeaders,
     statusText = '',
   ): void {
     if (status < 200) {
-      this.#observer?.onInformation(status, headers, statusText);
+      this.#observer?.onInformation(controller, status, headers, statusText);
       return;
     }
     this.progress = 'answered';

@@ -50,7 +50,7 @@ function optionsFor<Q extends Carried>(outgoing: Outgoing<Q>, userAgent: string)
   const { body, path, ...carry } = outgoing.request?.carry ?? {};
   const { method } = outgoing;
   const content = outgoing.body === 'caller' ? (body ?? null) : outgoing.form;
-  const headers = flat(outgoing.headers, userAgent);
+  const headers = fieldsOf(outgoing.headers, userAgent);
   // What was given to a dispatcher goes on as it was given: a path read as a URL and written again may be another.
   if (path !== undefined) return { ...carry, path, method, headers, body: content };
   const { origin, pathname, search } = new URL(outgoing.url);
@@ -58,15 +58,26 @@ function optionsFor<Q extends Carried>(outgoing: Outgoing<Q>, userAgent: string)
 }
 
 /** Names and values in turn, as undici takes them fastest. */
-function flat(headers: HeaderList, userAgent: string): string[] {
+function fieldsOf(headers: HeaderList, userAgent: string): string[] | Record<string, string | string[]> {
   const list: string[] = [];
-  let named = false;
+  const names = new Set<string>();
   for (const [name, value] of headers) {
     list.push(name, value);
-    named ||= name === 'user-agent';
+    names.add(name);
   }
-  if (!named) list.push('user-agent', userAgent);
+  if (names.size < headers.length) return grouped(headers, userAgent);
+  if (!names.has('user-agent')) list.push('user-agent', userAgent);
   return list;
+}
+
+/** Of a name that comes twice in a list, undici's `ProxyAgent` sends the last value alone. */
+function grouped(headers: HeaderList, userAgent: string): Record<string, string | string[]> {
+  const fields = new Map<string, string | string[]>([['user-agent', userAgent]]);
+  for (const [name, value] of headers) {
+    const lines = headers.filter(([other]) => other === name).map(([, line]) => line);
+    fields.set(name, lines.length > 1 ? lines : value);
+  }
+  return Object.fromEntries(fields);
 }
 
 function replyOf(leg: Leg): Reply<Leg> {

@@ -28,18 +28,12 @@ import {
   fetch as undiciFetch,
   upgrade,
 } from 'undici';
-import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { registryAuth } from '../src/index.ts';
 import { agent, aliceAt, closing, listening, recorder, serve, stage, TAGS, turn, until } from './stage.ts';
+import { failOnUncaught } from './uncaught.ts';
 
-const unhandled: unknown[] = [];
-const note = (reason: unknown): void => void unhandled.push(reason);
-process.on('unhandledRejection', note);
-process.on('uncaughtException', note);
-afterEach(async () => {
-  await turn();
-  expect(unhandled).toEqual([]);
-});
+failOnUncaught();
 
 const UPLOADS = '/v2/team/app/blobs/uploads/';
 const LAYER = 'the bytes of a layer';
@@ -119,6 +113,28 @@ describe('requests that are not a registry’s go on as they came', () => {
   });
 });
 
+test.each<[string, unknown]>([
+  [
+    'fields of three',
+    [
+      ['accept', 'a/b', 'c/d'],
+      ['e', 'f', 'g'],
+    ].values(),
+  ],
+  ['no fields at all', ['ac', 'ce'].values()],
+  ['text', 'ac'],
+])('header fields that undici refuses are refused by it, and not read as others: %s', async (_, headers) => {
+  const seen: unknown[] = [];
+  const server = await serve((incoming, response) => {
+    seen.push(incoming.headers);
+    response.end();
+  });
+  const options = { dispatcher: agent().compose(registryAuth()), headers };
+  // The types of undici refuse it as well.
+  await expect(request(`${server.url}/v2/`, options as object)).rejects.toThrow();
+  expect(seen).toEqual([]);
+});
+
 describe('the caller’s handler sees one request', () => {
   test('one start at once, one controller for all legs, the 401 held back', async () => {
     const { registry, auth } = await stage();
@@ -145,6 +161,21 @@ describe('the caller’s handler sees one request', () => {
     dispatcher.dispatch({ origin: registry.url, path: TAGS, method: 'GET' }, handler);
     await end;
     expect(Array.isArray(raw) && raw.map(String)).toContain('application/json');
+  });
+
+  test('those of an interim response as well', async () => {
+    const { url } = await serve((_, response) => {
+      response.writeEarlyHints({ link: '</style.css>; rel=preload' }, () => response.end('done'));
+    });
+    const raw: string[][] = [];
+    const { handler, end } = recorder({
+      onResponseStart: (controller) => void raw.push([controller.rawHeaders ?? []].flat().map(String)),
+    });
+    const dispatcher = agent().compose(registryAuth());
+    dispatcher.dispatch({ origin: url, path: '/v2/', method: 'GET' }, handler);
+    await end;
+    expect(raw[0]).toEqual(['Link', '</style.css>; rel=preload']);
+    expect(raw[1]).toContain('Date');
   });
 
   test('a held grant is dispatched in the tick it is asked for', async () => {
