@@ -100,14 +100,48 @@ export const defaultPolicy: Policy = {
   },
 };
 
-/** Lays `partial` over `defaultPolicy`, one level deep; arrays replace. */
+/**
+ * Lays `partial` over `defaultPolicy`, one level deep; arrays replace. Origins and hosts are written as URLs spell them, so that
+ * `https://Sso.example/` is the `https://sso.example` it means.
+ *
+ * @throws TypeError when a pair names no origin, or `insecureHosts` no `host[:port]`: it would match nothing, in silence
+ */
 export function completePolicy(partial: PartialPolicy = {}): Policy {
+  const realms = { ...defaultPolicy.realms, ...partial.realms };
   return {
     ...defaultPolicy,
     ...partial,
-    realms: { ...defaultPolicy.realms, ...partial.realms },
+    realms: { ...realms, pairs: realms.pairs.map(pairOf) },
     redirects: { ...defaultPolicy.redirects, ...partial.redirects },
+    insecureHosts: (partial.insecureHosts ?? defaultPolicy.insecureHosts).map(hostOf),
     retry: { ...defaultPolicy.retry, ...partial.retry },
     limits: { ...defaultPolicy.limits, ...partial.limits },
   };
+}
+
+function pairOf({ registry, realm }: RealmPair, index: number): RealmPair {
+  const at = `realms.pairs[${index}]`;
+  return { registry: originOf(registry, `${at}.registry`), realm: originOf(realm, `${at}.realm`) };
+}
+
+/** Messages name the place and not the text: a URL in the wrong place may hold a password. */
+function originOf(text: string, at: string): string {
+  const url = bareUrl(text);
+  if (url !== null && (url.protocol === 'https:' || url.protocol === 'http:')) return url.origin;
+  throw new TypeError(
+    `[@reg/core] policy.${at} must be an origin, https://host or https://host:port, and nothing after it`,
+  );
+}
+
+function hostOf(text: string, index: number): string {
+  const url = text.includes('/') ? null : bareUrl(`http://${text}`);
+  if (url !== null) return url.host;
+  throw new TypeError(`[@reg/core] policy.insecureHosts[${index}] must be host or host:port`);
+}
+
+/** A URL that is all origin, or `null`. */
+function bareUrl(text: string): URL | null {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  const rest = url === null ? '' : url.username + url.password + url.search + url.hash;
+  return url !== null && rest === '' && url.pathname === '/' ? url : null;
 }

@@ -238,7 +238,12 @@ describe('the start', () => {
     ['no grant may be asked for', get, { limits: { grants: 0 } }, hinted],
     ['plain http', { ...get, url: 'http://registry.corp.example/v2/' }, {}, hinted],
     ['Basic after a realm elsewhere', get, {}, { ...hintedBasic, elsewhere: sso }],
-    ['Basic of a registry in a pair', get, { realms: { pairs: [{ registry, realm: sso }] } }, hintedBasic],
+    [
+      'Basic of a registry in a pair',
+      get,
+      { realms: { pairs: [{ registry, realm: new URL(sso).origin }] } },
+      hintedBasic,
+    ],
   ];
   test.each(unusable)('a hint is not trusted: %s', (_, request, policy, hint) => {
     const run = new Run(request, { policy, hint });
@@ -699,6 +704,16 @@ describe('rule 7: redirects', () => {
     });
   });
 
+  test('names of its choice may not stand for blocked addresses; the caller’s own may, also on the way back', () => {
+    const run = new Run(get);
+    expect(run.sent.addresses).toBe('any');
+    expect(run.respond(307, { location: cdn }).sent.addresses).toBe('unblocked');
+    expect(run.respond(307, { location: `${registry}/elsewhere` }).sent.addresses).toBe('any');
+    const pairs = [{ registry, realm: new URL(cdn).origin }];
+    const allowed = new Run(get, { policy: { realms: { pairs } } }).respond(307, { location: cdn });
+    expect(allowed.sent.addresses).toBe('any');
+  });
+
   test('what is not ours to follow is the caller’s', () => {
     for (const run of [
       new Run({ ...get, redirect: 'manual' }).respond(302, { location: cdn }),
@@ -774,6 +789,7 @@ describe('rule 8: a body that can be sent once', () => {
       authorization: null,
       body: 'none',
       redirect: 'manual',
+      addresses: 'any',
     });
     run.respond(401, { challenge: own });
     expect(run.need.challenged).toEqual([]);

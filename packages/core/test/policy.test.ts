@@ -56,4 +56,48 @@ describe('completePolicy', () => {
     expect(completePolicy(partial).limits.hops).toBe(1);
     expect(defaultPolicy).toEqual(before);
   });
+
+  test.each([
+    ['https://B.test/', 'https://b.test'],
+    ['https://b.test:443', 'https://b.test'],
+    ['http://127.1:5000', 'http://127.0.0.1:5000'],
+  ])('a pair with %s means %s', (realm, meant) => {
+    const { pairs } = completePolicy({ realms: { pairs: [{ registry: realm, realm }] } }).realms;
+    expect(pairs).toEqual([{ registry: meant, realm: meant }]);
+  });
+
+  test.each([
+    'b.test',
+    'https://b.test/token',
+    'https://b.test/?a',
+    'https://b.test/#a',
+    'https://user:hunter2-of-many@b.test',
+    'ftp://b.test',
+    '',
+  ])('a pair with %j would match nothing, and is refused by its place', (realm) => {
+    const pairs = [pair, { ...pair, realm }];
+    expect(() => completePolicy({ realms: { pairs } })).toThrow(
+      '[@reg/core] policy.realms.pairs[1].realm must be an origin, https://host or https://host:port, and nothing after it',
+    );
+    expect(() => completePolicy({ realms: { pairs: [{ registry: realm, realm: pair.realm }] } })).toThrow(
+      'policy.realms.pairs[0].registry must',
+    );
+  });
+
+  test.each([
+    ['A.test:5000', 'a.test:5000'],
+    ['a.test:80', 'a.test'],
+    ['[::1]:5000', '[::1]:5000'],
+  ])('the insecure host %s means %s', (host, meant) => {
+    expect(completePolicy({ insecureHosts: [host] }).insecureHosts).toEqual([meant]);
+  });
+
+  test.each(['http://a.test:5000', 'a.test/x', 'user@a.test', 'a.test:x', ''])(
+    'the insecure host %j is refused by its place',
+    (host) => {
+      expect(() => completePolicy({ insecureHosts: ['a.test', host] })).toThrow(
+        '[@reg/core] policy.insecureHosts[1] must be host or host:port',
+      );
+    },
+  );
 });
