@@ -26,6 +26,7 @@ import type { AbortSignalLike, Keychain, Now, Outgoing, Reply, Send, Sleep, Toke
 import { Recorder } from './recorder.ts';
 import { type Operation, Seam } from './seam.ts';
 import { orNothing } from './store.ts';
+import { type Channels, type Watch, watch } from './watch.ts';
 import { bodyFor, headerFor, headersFor } from './wire.ts';
 
 export interface AuthorizerOptions<R, Q extends RegistryRequest = RegistryRequest> {
@@ -41,6 +42,8 @@ export interface AuthorizerOptions<R, Q extends RegistryRequest = RegistryReques
   readonly sleep?: Sleep;
   /** Told each step of each handshake and exchange, redacted. What it throws is ignored. */
   readonly onStep?: (step: TranscriptStep) => void;
+  /** Where it is told, without secrets, what operations and exchanges do and what is found in memory. */
+  readonly channels?: Channels;
   /** `client_id` of OAuth2 token requests. Default `reg`. */
   readonly clientId?: string;
   readonly transcript?: {
@@ -111,6 +114,7 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
   readonly #policy: Policy;
   readonly #now: Now;
   readonly #onStep: ((step: TranscriptStep) => void) | undefined;
+  readonly #channels: Channels | undefined;
   readonly #bodies: boolean;
   readonly #cache: TokenCache;
   readonly #credentials: CredentialMemory;
@@ -131,6 +135,7 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
     this.#sleep = sleep;
     this.#sharesCache = options.cache !== undefined;
     this.#onStep = options.onStep;
+    this.#channels = options.channels;
     this.#bodies = options.transcript?.bodies ?? false;
     this.#cache = options.cache ?? new TokenCache({ limit: policy.limits.cachedGrants });
     this.#credentials = new CredentialMemory(options.keychain ?? anonymousKeychain, now);
@@ -151,10 +156,11 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
 
   async request(request: Q, { signal }: { readonly signal?: AbortSignalLike } = {}): Promise<Delivered<R>> {
     const plain = plainRequest(request);
+    const watched = watch(this.#channels, 'request', plain, this.#now);
     const { hint, lead } = this.#recall(plain) ?? (await this.#learn(plain, signal));
     let end = lead;
     let last: Last<R> = nothing;
-    const operation = this.#operation(plain, hint, signal);
+    const operation = this.#operation(plain, hint, signal, watched);
     try {
       throwIfAborted(signal);
       const stepped = this.#stepped(operation, () => {
@@ -180,15 +186,18 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
       const delivered = last.take();
       last = nothing;
       const { recorder } = operation;
+      const failure = state.failure === null ? null : ended(state.failure, recorder);
+      watched?.end({ outcome: 'answered', status: delivered.head.status, failure });
       return {
         head: delivered.head,
         raw: delivered.raw,
         url: state.context.url,
         redirected: state.context.hops > 0 || state.context.url !== plain.url,
-        failure: state.failure === null ? null : ended(state.failure, recorder),
+        failure,
         transcript: () => recorder.transcript(),
       };
     } catch (error) {
+      watched?.rejected(error);
       throw error instanceof Aborted ? abortReason(signal) : error;
     } finally {
       // A leader without a head hands over if it was aborted, and lets all go if the network failed it.
@@ -206,8 +215,9 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
     // `once` keeps the machine from sending the request itself before the challenge is known: it probes, obtains, and is
     // then stopped at the moment it would send.
     const request: RegistryRequest = { method, url: new URL(String(url)).href, headers: [], body: 'once' };
+    const watched = watch(this.#channels, 'authorize', request, this.#now);
     const { hint, lead } = this.#recall(request) ?? (await this.#learn(request, signal));
-    const operation = this.#operation(request, hint, signal);
+    const operation = this.#operation(request, hint, signal, watched);
     const stepped = this.#stepped(operation, () => lead?.('head'));
     const wanted = scopes === undefined ? null : parseScopes(scopes);
     try {
@@ -222,6 +232,7 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
         state = stepped(state, answer);
       }
       if (state.phase === 'failed') throw this.#error(state.failure, operation);
+      watched?.end({ outcome: 'authorized', status: null, failure: null });
       const grant = state.context.held?.grant ?? null;
       if (grant === null) return { header: null, expiresAt: null, granted: null };
       return {
@@ -230,6 +241,7 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
         granted: grant.from === 'exchange' ? formatScopes(grant.granted ?? grant.asked) : null,
       };
     } catch (error) {
+      watched?.rejected(error);
       throw error instanceof Aborted ? abortReason(signal) : error;
     } finally {
       lead?.(signal?.aborted ? 'aborted' : 'head');
@@ -278,9 +290,15 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
     }
   }
 
-  #operation(request: RegistryRequest, hint: Hint | null, signal: AbortSignalLike | undefined): Operation {
-    const recorder = new Recorder(request, this.#policy, hint, this.#onStep, this.#now());
-    return { signal, recorder, cause: undefined };
+  #operation(
+    request: RegistryRequest,
+    hint: Hint | null,
+    signal: AbortSignalLike | undefined,
+    watch: Watch | null,
+  ): Operation {
+    const onStep = watch === null ? this.#onStep : watch.steps(this.#onStep);
+    const recorder = new Recorder(request, this.#policy, hint, onStep, this.#now());
+    return { signal, recorder, watch, cause: undefined };
   }
 
   /** The machine's step, recorded, and what it taught kept before `told` lets others use it. */

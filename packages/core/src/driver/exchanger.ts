@@ -16,6 +16,7 @@ import { drive } from './drive.ts';
 import type { AbortSignalLike, Now, Outgoing, Reply, Send, SendFault, Sleep } from './port.ts';
 import type { Recorder } from './recorder.ts';
 import { RetryBudget, retryAfterMs } from './retry.ts';
+import type { ExchangeWatch } from './watch.ts';
 import { bodyFor, headersFor } from './wire.ts';
 
 /** The time one exchange has, and when it is called off. */
@@ -47,22 +48,44 @@ export class Exchanger<R, Q extends RegistryRequest> {
     this.#budget = new RetryBudget(policy.retry);
   }
 
-  /** Exchanges `need` for a grant. Rejects with `Aborted` when `limits.signal` aborts. */
+  /** Exchanges `need` for a grant, and tells `watch` as it goes. Rejects with `Aborted` when `limits.signal` aborts. */
   async exchange(
     need: Need,
     credential: Exchangeable | null,
     requester: Requester,
     limits: Limits,
+    watch: ExchangeWatch | null,
+  ): Promise<Exchanged> {
+    try {
+      const exchanged = await this.#run(need, credential, requester, limits, watch);
+      watch?.end(exchanged.state);
+      return exchanged;
+    } catch (error) {
+      watch?.end(null);
+      throw error;
+    }
+  }
+
+  async #run(
+    need: Need,
+    credential: Exchangeable | null,
+    requester: Requester,
+    limits: Limits,
+    watch: ExchangeWatch | null,
   ): Promise<Exchanged> {
     const story: ((recorder: Recorder, id: number) => void)[] = [];
+    const add = (part: (recorder: Recorder, id: number) => void): void => {
+      story.push(part);
+      watch?.add(part);
+    };
     let cause: unknown;
     const begun = beginExchange(need, credential, this.#policy, requester);
     const at = this.#now();
-    story.push((r, id) => r.exchangeBegan(id, at, need, credential, requester, begun));
+    add((r, id) => r.exchangeBegan(id, at, need, credential, requester, begun));
 
     const tellStep = (before: ExchangeState, answer: ExchangeAnswer): ExchangeState => {
       const after = stepExchange(before, answer);
-      story.push((r, id) => r.exchange(id, before, answer, after));
+      add((r, id) => r.exchange(id, before, answer, after));
       return after;
     };
     const state = await drive(begun, tellStep, async ({ awaiting }): Promise<ExchangeAnswer> => {
@@ -73,7 +96,7 @@ export class Exchanger<R, Q extends RegistryRequest> {
         if (wait === null) return sent.answer;
         const status = sent.answer.type === 'token-response' ? sent.answer.head.status : null;
         const waitedFrom = this.#now();
-        story.push((r) => r.retry(waitedFrom, awaiting.url, status, wait));
+        add((r) => r.retry(waitedFrom, awaiting.url, status, wait));
         await this.#sleep(wait, limits.signal);
         if (limits.signal.aborted) throw new Aborted('aborted');
       }

@@ -18,3 +18,12 @@ export type {
   StoreKey,
   TokenStore,
 } from './port.ts';
+export type {
+  CacheMessage,
+  Channel,
+  Channels,
+  ExchangeMessage,
+  HandshakeMessage,
+  WatchedExchange,
+  WatchedOperation,
+} from './watch.ts';

@@ -170,6 +170,18 @@ export class Recorder {
     return this.#hiding().failure(failure);
   }
 
+  /** `text` as it may be shown: without any secret of this operation that is known by now. */
+  clean(text: string): string {
+    return this.#hiding().clean(text);
+  }
+
+  /** A recorder for a part of this operation: it knows the same secrets by the same names, and keeps its own steps. */
+  beside(onStep: (step: TranscriptStep) => void): Recorder {
+    const recorder = new Recorder(this.#request, this.#policy, this.#hint, onStep);
+    recorder.#redactor = this.#hiding();
+    return recorder;
+  }
+
   transcript(): Transcript {
     // Once for the secrets, which may come after what repeats them, and once for the text.
     this.#make();

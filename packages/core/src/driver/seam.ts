@@ -30,12 +30,15 @@ import type { Exchanger } from './exchanger.ts';
 import type { AbortSignalLike, Now, Sleep, StoreKey, TokenStore } from './port.ts';
 import type { Recorder } from './recorder.ts';
 import { orNothing } from './store.ts';
+import type { Watch, WatchedExchange } from './watch.ts';
 import { textOf } from './wire.ts';
 
 /** The caller's operation that a grant is obtained for. */
 export interface Operation {
   readonly signal: AbortSignalLike | undefined;
   readonly recorder: Recorder;
+  /** Who listens, if anybody does. */
+  readonly watch: Watch | null;
   /** The error behind the last failure, for `RegistryAuthError.cause`. */
   cause: unknown;
 }
@@ -58,6 +61,13 @@ interface Holder {
   readonly held: Exchangeable | null;
   /** The answer, when none is needed. */
   readonly direct: Granted | Refused | null;
+}
+
+/** What a flight is for. */
+interface Errand {
+  /** Who needed it first. */
+  readonly operation: Operation;
+  readonly reason: WatchedExchange['reason'];
 }
 
 const nobody: Known = { found: null, remembered: false };
@@ -84,7 +94,7 @@ export class Seam<R, Q extends RegistryRequest> {
     if (known === null) return null;
     const at = now();
     const { direct, held, principal } = this.#holder(need, known, at);
-    const answer = direct ?? this.#fromCache(need, principal, at, held, known);
+    const answer = direct ?? this.#fromCache(need, principal, at, held, known, operation);
     if (answer !== null) operation.recorder.credential(at, need.registry, known.found);
     return answer;
   }
@@ -95,11 +105,15 @@ export class Seam<R, Q extends RegistryRequest> {
     at: number,
     held: Holder['held'],
     known: Known,
+    operation: Operation,
+    superset = true,
   ): Granted | null {
     const found = this.#parts.cache.find(need, principal, at);
-    if (found === null) return null;
-    if (isDue(found.grant, at)) this.#refresh(need, principal, found.grant, held, known, at);
-    return { type: 'granted', at, grant: found.grant, reuse: found.reuse };
+    if (found === null || (found.reuse === 'superset' && !superset)) return null;
+    const { grant, reuse } = found;
+    operation.watch?.found(reuse === 'cached' ? 'hit' : 'superset', need, grant, operation.recorder);
+    if (isDue(grant, at)) this.#refresh(need, principal, grant, held, known, at, operation);
+    return { type: 'granted', at, grant, reuse };
   }
 
   async #find({ need, replacing }: Obtain, operation: Operation): Promise<Granted | Refused> {
@@ -117,12 +131,15 @@ export class Seam<R, Q extends RegistryRequest> {
         return again ? { type: 'refused', at: now(), failure: rejectedFailure(need) } : direct;
       }
       if (replacing !== null) cache.drop(replacing);
-      const cached = this.#fromCache(need, principal, now(), held, known);
       // Somebody else replaced it meanwhile (Q58). A superset is what may have been refused (Q44).
-      if (cached !== null && (replacing === null || cached.reuse === 'cached')) return cached;
+      const cached = this.#fromCache(need, principal, now(), held, known, operation, replacing === null);
+      if (cached !== null) return cached;
 
-      const seat = cache.flights.board(grantKey(need, principal), (signal) =>
-        this.#fly(need, principal, held, known, signal, replacing !== null),
+      const key = grantKey(need, principal);
+      const reason = replacing === null ? 'missing' : 'refused';
+      operation.watch?.missed(need, principal, cache.flights.has(key), operation.recorder);
+      const seat = cache.flights.board(key, (signal) =>
+        this.#fly(need, principal, held, known, signal, { operation, reason }),
       );
       leave = seat.leave;
       const outcome = await unlessAborted(seat.landing, deadline.signal);
@@ -222,12 +239,16 @@ export class Seam<R, Q extends RegistryRequest> {
     held: Holder['held'],
     known: Known,
     at: number,
+    operation: Operation,
   ): void {
     const { cache, policy, now, sleep } = this.#parts;
     const key = grantKey(need, principal);
     if (cache.flights.has(key) || !cache.claimRefresh(grant, need, principal, at)) return;
+    operation.watch?.found('refresh', need, grant, operation.recorder);
     const deadline = startDeadline(policy.deadlineMs, now, sleep);
-    const seat = cache.flights.board(key, (signal) => this.#fly(need, principal, held, known, signal, true));
+    const seat = cache.flights.board(key, (signal) =>
+      this.#fly(need, principal, held, known, signal, { operation, reason: 'refresh' }),
+    );
     const end = (): void => {
       deadline.done();
       seat.leave();
@@ -242,19 +263,22 @@ export class Seam<R, Q extends RegistryRequest> {
     held: Holder['held'],
     known: Known,
     signal: AbortSignalLike,
-    replacing: boolean,
+    errand: Errand,
   ): Promise<Outcome> {
     const { cache, store } = this.#parts;
+    const { watch, recorder } = errand.operation;
     const key = storeKey(need, held);
     const fly = async (): Promise<Outcome> => {
-      const stored = replacing ? null : await this.#read(key, need, principal);
+      const stored = errand.reason === 'missing' ? await this.#read(key, need, principal) : null;
       if (stored !== null) {
         cache.keep(need, principal, stored);
+        watch?.stored('store', need, stored, recorder);
         return { result: stored, reuse: 'cached', tell: () => {} };
       }
-      const outcome = await this.#exchange(need, principal, held, known, signal);
+      const outcome = await this.#exchange(need, principal, held, known, signal, errand);
       if (!('failure' in outcome.result)) {
         cache.keep(need, principal, outcome.result);
+        watch?.stored('exchange', need, outcome.result, recorder);
         await this.#write(key, outcome.result);
       }
       return outcome;
@@ -275,8 +299,9 @@ export class Seam<R, Q extends RegistryRequest> {
     held: Holder['held'],
     known: Known,
     signal: AbortSignalLike,
+    errand: Errand,
   ): Promise<Outcome> {
-    const first = await this.#exchangeAs(need, principal, held, signal);
+    const first = await this.#exchangeAs(need, principal, held, signal, errand);
     if (held === null || !isRejected(first)) return first;
     // A remembered credential may have been changed at its source since.
     const { credentials, now } = this.#parts;
@@ -285,7 +310,7 @@ export class Seam<R, Q extends RegistryRequest> {
     const again = await credentials.find(need.registry, need.repository, signal, held).catch(() => nobody);
     const changed = this.#holder(need, again, now());
     if (changed.held === null || changed.principal === principal) return first;
-    const second = await this.#exchangeAs(need, changed.principal, changed.held, signal);
+    const second = await this.#exchangeAs(need, changed.principal, changed.held, signal, errand);
     const tell = (recorder: Recorder): void => {
       first.tell(recorder);
       second.tell(recorder);
@@ -298,13 +323,16 @@ export class Seam<R, Q extends RegistryRequest> {
     principal: Principal,
     credential: Exchangeable | null,
     signal: AbortSignalLike,
+    { operation, reason }: Errand,
   ): Promise<Outcome> {
     const { exchanger, clientId, policy, now } = this.#parts;
     const end = now() + policy.deadlineMs;
     const limits = { signal, left: () => end - now() };
     const run = async (held: Exchangeable | null): Promise<Outcome> => {
       if (signal.aborted) throw new Aborted('aborted');
-      const { state, cause, tell } = await exchanger.exchange(need, held, { principal, clientId }, limits);
+      const requester = { principal, clientId };
+      const watch = operation.watch?.exchange(need, principal, reason, operation.recorder) ?? null;
+      const { state, cause, tell } = await exchanger.exchange(need, held, requester, limits, watch);
       if (state.phase === 'failed')
         return { result: { failure: state.failure, cause }, reuse: 'fresh', tell };
       if (held?.type === 'identity') await this.#rotate(need, principal, held, state.refreshToken);
