@@ -13,7 +13,23 @@ export {
   staticKeychain,
   TokenCache,
 } from '@reg/core/driver';
-export { CredentialsError, type DockerKeychainOptions, dockerKeychain } from './credentials/index.ts';
+export {
+  CredentialsError,
+  type DefaultKeychainOptions,
+  type DockerKeychainOptions,
+  defaultKeychain,
+  dockerKeychain,
+  type EnvironmentKeychainOptions,
+  type ExplainedFound,
+  type ExplainingKeychain,
+  type Explanation,
+  environmentKeychain,
+  type Flavor,
+  type PullSecretKeychainOptions,
+  pullSecretKeychain,
+  type TrailOutcome,
+  type TrailStep,
+} from './credentials/index.ts';
 export { createRegistryFetch, type RegistryFetchOptions } from './fetch.ts';
 export { type RegistryAuthOptions, registryAuth } from './interceptor.ts';
 export type { RegistryOptions } from './options.ts';

@@ -1,3 +1,17 @@
+export type { Flavor } from './config-file.ts';
+export type { DefaultKeychainOptions } from './default.ts';
+export { defaultKeychain } from './default.ts';
 export type { DockerKeychainOptions } from './docker.ts';
 export { dockerKeychain } from './docker.ts';
+export type { EnvironmentKeychainOptions } from './environment.ts';
+export { environmentKeychain } from './environment.ts';
 export { CredentialsError } from './error.ts';
+export type { PullSecretKeychainOptions } from './pull-secret.ts';
+export { pullSecretKeychain } from './pull-secret.ts';
+export type {
+  ExplainedFound,
+  ExplainingKeychain,
+  Explanation,
+  TrailOutcome,
+  TrailStep,
+} from './trail.ts';

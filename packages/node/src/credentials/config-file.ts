@@ -1,0 +1,164 @@
+/**
+ * One config file as a source: Docker's, Podman's, or the flat one Docker wrote before.
+ *
+ * Rules of this file: read anew at each look-up, so that a login or logout counts at once. A helper named for the registry
+ * answers instead of `auths` (requirement 109, Q71), and where it has nothing, neither have the `auths` beside it: so it is
+ * for Docker and for Podman, and an entry left behind from before the helper is not a login.
+ */
+
+import { objectIn, parseConfig, shown, textIn } from './config.ts';
+import { entryIn } from './entries.ts';
+import { CredentialsError } from './error.ts';
+import { readFileText } from './file.ts';
+import type { Helpers } from './helpers.ts';
+import {
+  containersKeys,
+  dockerKeys,
+  flatKeys,
+  helperKeys,
+  hubKey,
+  partsOf,
+  type Registry,
+} from './registry.ts';
+import type { Match, Query, Source } from './source.ts';
+import type { Trail } from './trail.ts';
+
+/**
+ * Whose rules a file follows where the two disagree.
+ *
+ * - `docker`: the path of a key counts for nothing, so that an entry is for all of a registry; `credsStore` keeps the rest.
+ * - `containers` (Podman, Skopeo, Buildah): a key may be a namespace, `quay.io/team`, and is for nothing beside it; `credsStore`
+ *   is not read.
+ */
+export type Flavor = 'docker' | 'containers';
+
+/** `flat`: `~/.dockercfg`, entries and nothing else. */
+export type FileFormat = Flavor | 'flat';
+
+export function configFile(path: string, format: FileFormat, helpers: Helpers): Source {
+  return {
+    name: path,
+    async look(query, trail) {
+      const config = await readConfig(path, trail);
+      if (config === null) return null;
+      const helper = format === 'flat' ? null : helperIn(path, config, query.registry, format, trail);
+      if (helper !== null) return askHelper(path, helper, query, trail, helpers);
+      const auths = format === 'flat' ? config : objectIn(path, config, 'auths');
+      return entryIn(path, auths, keysIn(auths, query, format), query.registry, trail);
+    },
+  };
+}
+
+/** The config in the file at `path`; `null`, with a note, when there is none. */
+export async function readConfig(path: string, trail: Trail): Promise<object | null> {
+  const file = await readFileText(path);
+  if (file.kind !== 'file') {
+    trail.note(path, 'absent', file.kind === 'folder' ? 'is a folder' : 'no such file');
+    return null;
+  }
+  const config = parseConfig(path, file.text);
+  if (config === null) {
+    trail.note(path, 'empty', 'nothing in it');
+    return null;
+  }
+  if (file.exposed !== null) {
+    trail.note(path, 'exposed', `others than its owner may read it (mode ${file.exposed})`);
+  }
+  return config;
+}
+
+function keysIn(auths: object, { registry, repository }: Query, format: FileFormat): readonly string[] {
+  const keys = Object.keys(auths);
+  switch (format) {
+    case 'docker':
+      return dockerKeys(keys, registry);
+    case 'containers':
+      return containersKeys(keys, registry, repository);
+    case 'flat':
+      return flatKeys(keys, registry);
+  }
+}
+
+/** A helper, and the registry's name as it is asked for. */
+interface Named {
+  readonly helper: string;
+  readonly server: string;
+  /** The key in `credHelpers`; `null` for `credsStore`. */
+  readonly key: string | null;
+}
+
+/** The helper that keeps the credential of `registry`: of `credHelpers`, else `credsStore`. An empty name says: the file does. */
+function helperIn(
+  path: string,
+  config: object,
+  registry: Registry,
+  flavor: Flavor,
+  trail: Trail,
+): Named | null {
+  const helpers = objectIn(path, config, 'credHelpers');
+  const [key] = helperKeys(Object.keys(helpers), registry);
+  if (key !== undefined) {
+    const helper = helperName(path, helpers, key, ' of "credHelpers"');
+    return helper === '' ? null : { helper, server: serverOf(key, registry, flavor), key };
+  }
+  const helper = helperName(path, config, 'credsStore');
+  if (helper === '') return null;
+  if (flavor === 'containers') {
+    trail.note(path, 'ignored', 'Podman does not read "credsStore"', { helper: programOf(helper) });
+    return null;
+  }
+  return { helper, server: registry.isHub ? hubKey : registry.host, key: null };
+}
+
+/** It is part of a program's name (requirement 128), and anything else may be a secret in the wrong place. */
+function helperName(path: string, value: object, name: string, at = ''): string {
+  const helper = textIn(path, value, name, at);
+  if (helper !== '' && !/^[a-z0-9][a-z0-9._-]{0,63}$/i.test(helper)) {
+    throw new CredentialsError(path, `${shown(name)}${at} is not the name of a helper`);
+  }
+  return helper;
+}
+
+/** What the credential was stored under: the key as it stands, but Docker has one name for Docker Hub. */
+function serverOf(key: string, registry: Registry, flavor: Flavor): string {
+  return registry.isHub && flavor === 'docker' && !partsOf(key).isUrl ? hubKey : key;
+}
+
+async function askHelper(
+  path: string,
+  { helper, server, key }: Named,
+  { registry, signal, rejected }: Query,
+  trail: Trail,
+  helpers: Helpers,
+): Promise<Match | null> {
+  const about = { key, helper: programOf(helper) };
+  if (trail.winner !== null) {
+    trail.note(path, 'shadowed', `${trail.winner} comes first, so the helper was not run`, about);
+    return null;
+  }
+  const named = key === null ? '"credsStore"' : `"credHelpers" for ${shown(key)}`;
+  trail.note(path, 'asked', `${named} names it: asked for ${shown(server)}`, about);
+  const answer = await helpers.ask(helper, server, { signal, rejected });
+  switch (answer.kind) {
+    case 'none':
+      trail.note(path, 'none', `it has no credential for ${registry.host}`, about);
+      return null;
+    case 'failed':
+      trail.note(
+        path,
+        'failed',
+        `${answer.fault.message}; nobody is the answer, as onHelperError says`,
+        about,
+      );
+      return { credential: null, source: `nobody, since ${programOf(helper)} failed` };
+    case 'credential': {
+      const { credential, program, expiresAt } = answer;
+      trail.note(path, 'matched', `answered by ${program}`, about);
+      return { credential, source: `${program}, named by ${path}`, expiresAt };
+    }
+  }
+}
+
+function programOf(helper: string): string {
+  return `docker-credential-${helper}`;
+}

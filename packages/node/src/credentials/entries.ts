@@ -1,0 +1,55 @@
+/**
+ * Which of several entries answers.
+ *
+ * Rules of this file: the first that has a credential; what comes after it, or after an answer from elsewhere, is shadowed and
+ * not read, so that a fault in it is nobody's.
+ */
+
+import { member, shown } from './config.ts';
+import { credentialIn } from './entry.ts';
+import type { Registry } from './registry.ts';
+import type { Match } from './source.ts';
+import type { Trail } from './trail.ts';
+
+/** An entry whose key is the registry's. */
+export interface Candidate {
+  readonly path: string;
+  readonly key: string;
+  readonly entry: unknown;
+}
+
+/** The answer of `candidates`, the most specific first. */
+export function firstEntry(candidates: readonly Candidate[], registry: Registry, trail: Trail): Match | null {
+  let match: Match | null = null;
+  for (const { path, key, entry } of candidates) {
+    const winner = trail.winner ?? match?.source;
+    if (winner !== undefined) {
+      trail.note(path, 'shadowed', `${winner} comes first`, { key });
+      continue;
+    }
+    const credential = credentialIn(path, key, entry);
+    if (credential === null) {
+      trail.note(path, 'none', 'an empty entry, as it stands where a helper keeps the credential', { key });
+      continue;
+    }
+    trail.note(path, 'matched', `${shown(key)} is for ${registry.host}`, { key });
+    match = { credential, source: `${path}, entry ${shown(key)}` };
+  }
+  return match;
+}
+
+/** The answer of the entries under `keys` in one file. */
+export function entryIn(
+  path: string,
+  auths: object,
+  keys: readonly string[],
+  registry: Registry,
+  trail: Trail,
+): Match | null {
+  if (keys.length === 0) trail.note(path, 'no-entry', `nothing in it for ${registry.host}`);
+  return firstEntry(
+    keys.map((key) => ({ path, key, entry: member(auths, key) })),
+    registry,
+    trail,
+  );
+}

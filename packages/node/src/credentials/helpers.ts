@@ -1,0 +1,135 @@
+/**
+ * What credential helpers answer, asked once for all who want to know.
+ *
+ * Rules of this file: one run for all who wait for the same registry, ended when the last of them stops waiting. A credential
+ * is kept for 4 min 50 s, since a registry has many repositories and the shortest-lived credential known lives five (Q74): not
+ * past that, not once it was refused, and never an error or "none".
+ */
+
+import type { Credential } from '@reg/core';
+import type { AbortSignalLike } from '@reg/core/driver';
+import { sendable } from './entry.ts';
+import { CredentialsError } from './error.ts';
+import { helperGet } from './helper.ts';
+
+export interface HelpersOptions {
+  /** Where helpers are looked for, and what they see. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** What a helper that is missing, fails or hangs means. */
+  readonly onError: 'fail' | 'anonymous';
+}
+
+export type HelperAnswer =
+  | { readonly kind: 'none' }
+  /** Only where `onError` is `anonymous`. */
+  | { readonly kind: 'failed'; readonly fault: CredentialsError }
+  | {
+      readonly kind: 'credential';
+      readonly credential: Credential;
+      /** The path of the program. */
+      readonly program: string;
+      /** Epoch milliseconds on the driver's clock. */
+      readonly expiresAt: number;
+    };
+
+interface About {
+  readonly signal: AbortSignalLike | undefined;
+  readonly rejected: Credential | undefined;
+}
+
+interface Run {
+  readonly answer: Promise<HelperAnswer>;
+  readonly abort: AbortController;
+  waiting: number;
+}
+
+const lifeMs = 290_000;
+
+/** The user name of an identity token (requirement 126, Q70). */
+const tokenUser = '<token>';
+
+export class Helpers {
+  readonly #options: HelpersOptions;
+  readonly #kept = new Map<string, HelperAnswer & { readonly kind: 'credential' }>();
+  readonly #runs = new Map<string, Run>();
+
+  constructor(options: HelpersOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * What `docker-credential-<helper>` has for `server`. Rejects with `CredentialsError` when it fails, unless `onError` says
+   * otherwise, and with the reason of `signal`.
+   */
+  async ask(helper: string, server: string, { signal, rejected }: About): Promise<HelperAnswer> {
+    const key = `${helper} ${server}`;
+    const kept = this.#kept.get(key);
+    if (kept !== undefined && rejected === undefined && now() < kept.expiresAt) return kept;
+    this.#kept.delete(key);
+    const run = this.#runs.get(key) ?? this.#start(key, helper, server);
+    run.waiting++;
+    try {
+      return await unlessAborted(run.answer, signal);
+    } catch (error) {
+      if (this.#options.onError === 'fail' || !(error instanceof CredentialsError)) throw error;
+      return { kind: 'failed', fault: error };
+    } finally {
+      run.waiting--;
+      if (run.waiting === 0) run.abort.abort();
+    }
+  }
+
+  #start(key: string, helper: string, server: string): Run {
+    const abort = new AbortController();
+    const run: Run = { answer: this.#run(helper, server, abort.signal), abort, waiting: 0 };
+    this.#runs.set(key, run);
+    const land = () => {
+      if (this.#runs.get(key) === run) this.#runs.delete(key);
+    };
+    // Nobody boards a run that is being ended.
+    abort.signal.addEventListener('abort', land);
+    run.answer
+      .then((answer) => {
+        if (answer.kind === 'credential') this.#kept.set(key, answer);
+      })
+      // Whoever waits is told.
+      .catch(() => {})
+      .finally(land);
+    return run;
+  }
+
+  async #run(helper: string, server: string, signal: AbortSignal): Promise<HelperAnswer> {
+    const from = now();
+    const answer = await helperGet(helper, server, { env: this.#options.env, signal });
+    if (answer === null) return { kind: 'none' };
+    const { program, username, secret } = answer;
+    const credential = credentialFrom(program, username, secret);
+    return { kind: 'credential', credential, program, expiresAt: from + lifeMs };
+  }
+}
+
+function credentialFrom(program: string, username: string, secret: string): Credential {
+  if (username === tokenUser) return { type: 'identity', token: secret };
+  return sendable(program, 'the answer', { type: 'password', username, password: secret });
+}
+
+/** Epoch milliseconds that never go back: the driver's clock. */
+function now(): number {
+  return performance.timeOrigin + performance.now();
+}
+
+/** As `promise`, or rejects with the reason of `signal` as soon as it aborts. */
+async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignalLike | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  if (signal.aborted) throw signal.reason;
+  let stop = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason);
+    signal.addEventListener('abort', stop);
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}

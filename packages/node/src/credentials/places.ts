@@ -1,0 +1,69 @@
+/**
+ * Where Docker and Podman keep their files.
+ *
+ * Rules of this file: an empty variable is none; nothing is looked for relative to the working directory unless a variable of
+ * Docker's says so (the XDG specification calls a relative path invalid); a user without a home directory has no files there.
+ */
+
+import { homedir } from 'node:os';
+import { isAbsolute, join } from 'node:path';
+
+/** What the places depend on. */
+export interface Surroundings {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly home: string | null;
+  readonly platform: NodeJS.Platform;
+  /** `null` where users have no number. */
+  readonly uid: number | null;
+}
+
+export interface SurroundingsOptions {
+  /** Where variables are looked for. Default: the process's. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Default: the user's. */
+  readonly home?: string;
+}
+
+export function surroundings({ env = process.env, home = userHome() }: SurroundingsOptions): Surroundings {
+  const { platform } = process;
+  return { env, home: isAbsolute(home) ? home : null, platform, uid: process.getuid?.() ?? null };
+}
+
+function userHome(): string {
+  try {
+    return homedir();
+  } catch {
+    // A user without a home directory, as clusters assign them.
+    return '';
+  }
+}
+
+/** `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json` (requirement 105). */
+export function dockerPath({ env, home }: Surroundings): string | null {
+  const folder = env['DOCKER_CONFIG'];
+  if (folder) return join(folder, 'config.json');
+  return home === null ? null : join(home, '.docker', 'config.json');
+}
+
+/** Where Podman reads, the place it writes to first (requirement 115). */
+export function containersPaths({ env, home, platform, uid }: Surroundings): readonly string[] {
+  const runtime = absolute(env['XDG_RUNTIME_DIR']);
+  const config = absolute(env['XDG_CONFIG_HOME']) ?? (home === null ? null : join(home, '.config'));
+  const paths: string[] = [];
+  if (platform === 'linux') {
+    if (runtime !== null) paths.push(join(runtime, 'containers', 'auth.json'));
+    // Root, or a user without a login session.
+    else if (uid !== null) paths.push(join('/run/containers', String(uid), 'auth.json'));
+  }
+  if (config !== null) paths.push(join(config, 'containers', 'auth.json'));
+  return paths;
+}
+
+/** What Docker wrote before 1.7. */
+export function flatPath({ home }: Surroundings): string | null {
+  return home === null ? null : join(home, '.dockercfg');
+}
+
+function absolute(folder: string | undefined): string | null {
+  return folder !== undefined && isAbsolute(folder) ? folder : null;
+}
