@@ -55,6 +55,7 @@ const get = (url: string) => ({
   form: null,
   request: null,
   redirect: 'manual' as const,
+  addresses: 'any' as const,
 });
 
 const never = new AbortController().signal;

@@ -26,6 +26,9 @@ export type BlockedAddress =
   | 'host-alias'
   | 'embedded';
 
+/** `code` of the error of an adapter that looked at the addresses of a host and did not dial. */
+export const blockedAddressCode = 'ERR_REG_BLOCKED_ADDRESS';
+
 /** Whether a peer may not send us to addresses of this class. Private ranges are where registries live: they may. */
 export function isBlocked(address: AddressClass): address is BlockedAddress {
   return address !== 'public' && address !== 'private';

@@ -13,6 +13,13 @@ import type { Secret } from './secret.ts';
 /** A caller's header fields. A value that may be a secret is bound to the origin the caller made the request for. */
 export type SealedHeaders = readonly (readonly [name: string, value: string | Secret])[];
 
+/**
+ * Where a connection may be made to, once DNS has said what the host's name stands for. `any`: the caller chose the host.
+ * `unblocked`: a peer named it, and a name of its own may lead to this machine or its cloud as well as an address may, so that
+ * whoever opens the connection asks `classifyAddress` about every answer and dials none if one `isBlocked`.
+ */
+export type Addresses = 'any' | 'unblocked';
+
 /** Send a request to a registry, or to where it redirected. */
 export interface RegistrySend {
   readonly type: 'send';
@@ -24,6 +31,7 @@ export interface RegistrySend {
   readonly body: 'none' | 'caller';
   /** `follow` only where policy leaves redirects to the platform. */
   readonly redirect: 'manual' | 'follow';
+  readonly addresses: Addresses;
 }
 
 /** Send a token request. Its redirects are never followed. */
@@ -36,6 +44,7 @@ export interface TokenSend {
   readonly authorization: Authorization | null;
   /** Fields of an `application/x-www-form-urlencoded` body; `null` for GET. */
   readonly form: readonly (readonly [name: string, value: string | Secret])[] | null;
+  readonly addresses: Addresses;
 }
 
 /** Get a grant, from memory, from a credential or by an exchange. */
@@ -63,6 +72,8 @@ export interface RegistryResponse {
   readonly head: Head;
   /** Entries of the registry's error body, for a 4xx. */
   readonly problems: readonly Problem[];
+  /** Nobody looked at the address that `addresses: 'unblocked'` is about. Absent otherwise. */
+  readonly address?: 'unchecked';
 }
 
 export interface TokenAnswer {
@@ -75,6 +86,8 @@ export interface TokenAnswer {
   readonly text: string | null;
   /** `Retry-After` in milliseconds from `at`, or `null`. */
   readonly retryAfterMs: number | null;
+  /** Nobody looked at the address that `addresses: 'unblocked'` is about. Absent otherwise. */
+  readonly address?: 'unchecked';
 }
 
 export interface Granted {

@@ -6,9 +6,9 @@
  * are quoted, made visible and cut; of a URL only origin and path are shown, since a query may hold a signature.
  */
 
-import type { BlockedAddress } from './address.ts';
+import { type BlockedAddress, blockedAddressCode } from './address.ts';
 import type { CredentialFault } from './credential.ts';
-import type { Failure, FailureKind, NetworkPhase } from './failure.ts';
+import { type Failure, type FailureKind, isOwnRefusal, type NetworkPhase } from './failure.ts';
 import type { TokenFault } from './grant.ts';
 import type { Problem } from './message.ts';
 import type { RealmPair } from './policy.ts';
@@ -124,10 +124,15 @@ export function blame(failure: Failure): 'caller' | 'registry' | 'authority' | '
         ? 'registry'
         : 'caller';
     case 'network':
-      return 'network';
+      return blameForSilence(failure);
     case 'deadline':
       return failure.realm === null ? 'caller' : 'authority';
   }
+}
+
+function blameForSilence({ to, code }: Failure & { kind: 'network' }): ReturnType<typeof blame> {
+  if (code === blockedAddressCode) return to;
+  return isOwnRefusal(code) ? 'caller' : 'network';
 }
 
 /** What happened and what to do about it: one paragraph of plain text, on one line, without secrets. */
@@ -238,6 +243,13 @@ export function describe(failure: Failure): string {
     case 'network': {
       const { url, to, phase, code, message } = failure;
       const peer = to === 'registry' ? '' : 'the token server ';
+      if (isOwnRefusal(code)) {
+        const advice =
+          code === blockedAddressCode
+            ? ` If this is meant, let policy.realms.pairs name it: { registry: …, realm: ${literal(originOf(url))} }.`
+            : '';
+        return `Nothing was sent to ${peer}${shown(url)} (${cut(toVisible(code))}: ${quoted(message)}).${advice}`;
+      }
       return `No answer from ${peer}${shown(url)}: ${phaseWords[phase]} (${cut(toVisible(code))}: ${quoted(message)}). ${phaseAdvice[phase]}`;
     }
     case 'deadline': {

@@ -25,7 +25,7 @@ import {
 import { headerValue, type Problem } from './message.ts';
 import type { Policy } from './policy.ts';
 import { readProblems } from './problem.ts';
-import { judgeRealm } from './realm.ts';
+import { addressesFor, judgeRealm } from './realm.ts';
 import { coversScopes, formatScopes, isPullOnly, type Scope } from './scope.ts';
 import { Secret } from './secret.ts';
 
@@ -183,7 +183,7 @@ function post(context: ExchangeContext): ExchangeState {
   if (scopes.length > 0) form.push(['scope', formatScopes(scopes)]);
   return {
     phase: 'posting',
-    awaiting: { ...request(realm), method: 'POST', authorization: null, form },
+    awaiting: { ...request(context, realm), method: 'POST', authorization: null, form },
     context,
   };
 }
@@ -195,13 +195,22 @@ function get(context: ExchangeContext): ExchangeState {
     held?.type === 'password' ? { scheme: 'basic', username: held.username, password: held.password } : null;
   return {
     phase: 'getting',
-    awaiting: { ...request(tokenUrl(context)), method: 'GET', authorization, form: null },
+    awaiting: { ...request(context, tokenUrl(context)), method: 'GET', authorization, form: null },
     context,
   };
 }
 
-function request(url: string) {
-  return { type: 'send', to: 'authority', url, headers: [['accept', 'application/json']] } as const;
+function request({ need, realm, policy }: ExchangeContext, url: string) {
+  // What a redirect's target names, itself included, is a peer's word: its needs are anonymous.
+  const named = { registry: new URL(need.registry), byCaller: !need.anonymous };
+  const addresses = addressesFor(new URL(realm), named, policy);
+  return {
+    type: 'send',
+    to: 'authority',
+    url,
+    headers: [['accept', 'application/json']],
+    addresses,
+  } as const;
 }
 
 /** The realm as it was written, its own query first and untouched (requirements 34, 35), then ours. */

@@ -15,6 +15,14 @@ import type { RedirectReason } from './redirect.ts';
 /** Where a request without a response ended. */
 export type NetworkPhase = 'lookup' | 'connect' | 'tls' | 'send' | 'head' | 'body' | 'unknown';
 
+/**
+ * Whether a network failure's code is this client's own (`ERR_REG_…`): it did not go there, for a reason that trying again
+ * does not change.
+ */
+export function isOwnRefusal(code: string): boolean {
+  return code.startsWith('ERR_REG_');
+}
+
 export type Failure =
   /** A 401 that names no challenge this client can answer (requirement 6, Q05, Q06). */
   | {

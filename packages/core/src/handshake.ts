@@ -17,6 +17,7 @@
 
 import { type Challenge, parseChallenges } from './challenge.ts';
 import type {
+  Addresses,
   HandshakeAnswer,
   NoResponse,
   Obtain,
@@ -28,7 +29,14 @@ import type { Failure } from './failure.ts';
 import { anonymous, canonicalScopes, type Grant, isNearExpiry, type Need } from './grant.ts';
 import { type Head, type HeaderList, headerValue, headerValues, type RegistryRequest } from './message.ts';
 import type { Policy } from './policy.ts';
-import { inPair, judgeRealm, mayCarrySecrets, type ReleaseReason, type Verdict } from './realm.ts';
+import {
+  addressesFor,
+  inPair,
+  judgeRealm,
+  mayCarrySecrets,
+  type ReleaseReason,
+  type Verdict,
+} from './realm.ts';
 import { isCallers, judgeRedirect } from './redirect.ts';
 import {
   coversScopes,
@@ -226,6 +234,7 @@ function send(context: Context, lessons: readonly Lesson[]): HandshakeState {
       authorization: context.held?.grant.authorization ?? null,
       body: request.body === 'none' ? 'none' : 'caller',
       redirect: policy.redirects.mode === 'platform' && request.redirect !== 'manual' ? 'follow' : 'manual',
+      addresses: addressesOf(context),
     },
     context,
     lessons,
@@ -244,6 +253,7 @@ function probe(context: Context, lessons: readonly Lesson[]): HandshakeState {
       authorization: null,
       body: 'none',
       redirect: 'manual',
+      addresses: addressesOf(context),
     },
     context,
     lessons,
@@ -683,6 +693,11 @@ function answersStrangers({ request, policy }: Context): boolean {
     policy.redirects.mode === 'judge' &&
     !isAuthorized(request)
   );
+}
+
+function addressesOf({ request, url, policy }: Context): Addresses {
+  if (url === request.url) return 'any';
+  return addressesFor(new URL(url), { registry: new URL(request.url), byCaller: true }, policy);
 }
 
 function headersOf({ request, crossed }: Context): SealedHeaders {

@@ -1,7 +1,10 @@
+export type { AddressClass, BlockedAddress } from './address.ts';
+export { blockedAddressCode, classifyAddress, isBlocked } from './address.ts';
 export type { Challenge, ChallengeLimits, ChallengeProblem, ParsedChallenges } from './challenge.ts';
 export { parseChallenges } from './challenge.ts';
 export type { Credential, CredentialFault } from './credential.ts';
 export type {
+  Addresses,
   Answer,
   Effect,
   ExchangeAnswer,

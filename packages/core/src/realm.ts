@@ -9,6 +9,7 @@
  */
 
 import { type BlockedAddress, classifyHost, isBlocked } from './address.ts';
+import type { Addresses } from './effect.ts';
 import { builtInPairs } from './pairs.ts';
 import type { Policy, RealmPair } from './policy.ts';
 import { blockedAddress, isSameHostAndPort, readTarget, type TargetFault } from './target.ts';
@@ -78,6 +79,23 @@ export function judgeRealm(
     return { url, contact, release: { allow: false, reason: 'no-contact' } };
   if (!about.credential) return { url, contact, release: { allow: true, reason: 'no-credential' } };
   return { url, contact, release: judgeRelease(url, registry, policy) };
+}
+
+/**
+ * Which addresses a connection to `url`, a host that may be contacted, may be made to. The caller's own host may be anywhere,
+ * and so may what a pair of the user names. A blocked address that is written out was judged as it stands.
+ *
+ * @param named `registry`: any URL of the registry that led to `url`, by its realm or by redirect; `byCaller`: whether that
+ *   registry is one the caller named, and not itself a redirect's target
+ */
+export function addressesFor(
+  url: URL,
+  named: { readonly registry: URL; readonly byCaller: boolean },
+  policy: Policy,
+): Addresses {
+  if (named.byCaller && isSameHostAndPort(url, named.registry)) return 'any';
+  if (isBlocked(classifyHost(url.hostname))) return 'any';
+  return isPaired(url, named.registry, policy.realms.pairs) ? 'any' : 'unblocked';
 }
 
 /** Whether a secret may travel to `url`: over https, or over http to loopback or a host of `policy.insecureHosts`. */

@@ -258,6 +258,22 @@ export const samples: { readonly [K in FailureKind]: readonly Of<K>[] } = {
       code: 'CERT_HAS_EXPIRED',
       message: 'certificate has expired',
     },
+    ...each(['registry', 'authority'] as const, (to) => ({
+      kind: 'network' as const,
+      url: realm,
+      to,
+      phase: 'lookup' as const,
+      code: 'ERR_REG_BLOCKED_ADDRESS',
+      message: 'auth.example stands for 127.0.0.1, which is loopback',
+    })),
+    {
+      kind: 'network',
+      url,
+      to: 'registry',
+      phase: 'tls',
+      code: 'ERR_REG_CERTS',
+      message: 'ca.crt holds no certificate',
+    },
   ],
   deadline: [
     { kind: 'deadline', registry, realm, ms: 30_000 },

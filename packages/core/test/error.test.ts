@@ -170,6 +170,27 @@ group('describe', () => {
     }
   });
 
+  test('a name that leads to a blocked address: whoever named it has to act, or a pair of the user', () => {
+    const about = { kind: 'network', phase: 'lookup', code: 'ERR_REG_BLOCKED_ADDRESS' } as const;
+    const rest = { url: 'https://auth.example/token?a=b', message: 'auth.example stands for 127.0.0.1' };
+    expect(describe({ ...about, ...rest, to: 'authority' })).toBe(
+      'Nothing was sent to the token server https://auth.example/token (ERR_REG_BLOCKED_ADDRESS: "auth.example stands for ' +
+        '127.0.0.1"). If this is meant, let policy.realms.pairs name it: ' +
+        "{ registry: …, realm: 'https://auth.example' }.",
+    );
+    expect(blame({ ...about, ...rest, to: 'authority' })).toBe('authority');
+    expect(blame({ ...about, ...rest, to: 'registry' })).toBe('registry');
+  });
+
+  test('a request this client would not send, for a reason of the caller’s own making', () => {
+    const failure = { kind: 'network', to: 'registry', phase: 'tls', code: 'ERR_REG_CERTS' } as const;
+    const told = { ...failure, url: 'https://registry.example/v2/', message: 'ca.crt: holds no certificate' };
+    expect(describe(told)).toBe(
+      'Nothing was sent to https://registry.example/v2/ (ERR_REG_CERTS: "ca.crt: holds no certificate").',
+    );
+    expect(blame(told)).toBe('caller');
+  });
+
   test('a registry that may be elsewhere: missing and forbidden are not told apart (Q46)', () => {
     expect(describe(sample('denied'))).toContain('does not exist or the account has no access');
     expect(describe(sample('denied', 1))).toContain(

@@ -103,6 +103,26 @@ class Run {
   }
 }
 
+describe('where a token request may be sent, once the realm’s name is looked up', () => {
+  test.each<[string, Partial<Need>, PartialPolicy, 'any' | 'unblocked']>([
+    ['a realm at another host', {}, {}, 'unblocked'],
+    ['the registry’s own', { realm: `${registry}/token?a=b` }, {}, 'any'],
+    [
+      'the own realm of a redirect’s target',
+      { realm: `${registry}/token`, anonymous: true },
+      {},
+      'unblocked',
+    ],
+    ['a pair of the user', {}, { realms: { pairs: [{ registry, realm: 'https://corp.example' }] } }, 'any'],
+  ])('%s', (_, about, policy, addresses) => {
+    const credential = about.anonymous ? null : alice;
+    expect(new Run({ need: { ...need, ...about }, credential, policy }).sent.addresses).toBe(addresses);
+    if (credential === null) return;
+    const posted = new Run({ need: { ...need, ...about }, credential: identity, policy });
+    expect(posted.sent).toMatchObject({ method: 'POST', addresses });
+  });
+});
+
 describe('who is asked', () => {
   test.each<[string, Partial<Need>, PartialPolicy, object]>([
     [

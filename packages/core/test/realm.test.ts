@@ -1,7 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { completePolicy, defaultPolicy, type Policy } from '../src/policy.ts';
-import { type ContactReason, judgeRealm, mayCarrySecrets, type ReleaseReason } from '../src/realm.ts';
+import {
+  addressesFor,
+  type ContactReason,
+  judgeRealm,
+  mayCarrySecrets,
+  type ReleaseReason,
+} from '../src/realm.ts';
 
 const judge = (realm: string, registry: string, policy: Policy = defaultPolicy) =>
   judgeRealm(realm, { registry, credential: true }, policy);
@@ -76,6 +82,34 @@ describe('contact', () => {
   test('the realm is judged by the length that the policy allows', () => {
     const policy = completePolicy({ limits: { realmChars: 10 } });
     expect(judge('https://reg.example', 'https://reg.example', policy).contact.reason).toBe('too-long');
+  });
+});
+
+describe('the addresses a name may stand for', () => {
+  test.each<[url: string, registry: string, byCaller: boolean, 'any' | 'unblocked']>([
+    // The caller named it: where it is, is the caller's business.
+    ['https://reg.corp/t', 'https://reg.corp/v2/', true, 'any'],
+    ['https://reg.corp/t', 'http://reg.corp:443/v2/', true, 'any'],
+    // A peer named it.
+    ['https://auth.corp/t', 'https://reg.corp', true, 'unblocked'],
+    ['https://corp/t', 'https://reg.corp', true, 'unblocked'],
+    ['https://reg.corp:5001/t', 'https://reg.corp:5000', true, 'unblocked'],
+    ['https://10.0.0.1/t', 'https://reg.corp', true, 'unblocked'],
+    // A redirect's target is a peer, and so is what it says of itself.
+    ['https://reg.corp/t', 'https://reg.corp', false, 'unblocked'],
+    // Judged as written: a registry on loopback and the storage beside it.
+    ['http://127.0.0.1:9000/blob', 'http://127.0.0.1:5000', true, 'any'],
+    ['http://localhost:9000/blob', 'http://localhost:5000', false, 'any'],
+    // A pair of the user.
+    ['https://sso.corp/t', 'https://paired.corp', true, 'any'],
+    ['https://sso.corp/t', 'https://paired.corp', false, 'any'],
+    ['https://sso.corp:444/t', 'https://paired.corp', true, 'unblocked'],
+    // A built-in one says whose token server it is, not where.
+    ['https://auth.docker.io/token', 'https://registry-1.docker.io', true, 'unblocked'],
+  ])('%s, named by %s (itself by the caller: %s): %s', (url, registry, byCaller, addresses) => {
+    const named = { registry: new URL(registry), byCaller };
+    const policy = paired('https://paired.corp', 'https://sso.corp');
+    expect(addressesFor(new URL(url), named, policy)).toBe(addresses);
   });
 });
 

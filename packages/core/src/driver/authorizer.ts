@@ -18,7 +18,7 @@ import { TokenCache } from './cache.ts';
 import { Aborted, monotonicNow, startDeadline, timerSleep, unlessAborted } from './clock.ts';
 import { CredentialMemory } from './credentials.ts';
 import { drive } from './drive.ts';
-import { Exchanger, noResponse } from './exchanger.ts';
+import { Exchanger, noResponse, unchecked } from './exchanger.ts';
 import { Gate } from './gate.ts';
 import { anonymousKeychain } from './keychain.ts';
 import { ChallengeMemory } from './memory.ts';
@@ -366,7 +366,8 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
       throwIfAborted(signal);
       const problems = text === null || !isClientError(reply.head) ? [] : readProblems(text);
       if (this.#bodies) operation.recorder.body(text);
-      return { type: 'response', at: this.#now(), head: reply.head, problems };
+      const answer = { type: 'response', at: this.#now(), head: reply.head, problems } as const;
+      return { ...answer, ...unchecked(effect.addresses, reply) };
     } catch (error) {
       if (signal.aborted) throw new Aborted('aborted');
       operation.cause = error;
@@ -429,7 +430,7 @@ function plainRequest({ method, url, headers, body, redirect }: RegistryRequest)
 }
 
 function outgoing<Q extends RegistryRequest>(effect: RegistrySend, request: Q | null): Outgoing<Q> {
-  const { method, url, body, redirect } = effect;
+  const { method, url, body, redirect, addresses } = effect;
   return {
     to: 'registry',
     method,
@@ -439,6 +440,7 @@ function outgoing<Q extends RegistryRequest>(effect: RegistrySend, request: Q | 
     form: bodyFor(effect),
     request,
     redirect,
+    addresses,
   };
 }
 

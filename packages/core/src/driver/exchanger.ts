@@ -5,7 +5,7 @@
  */
 
 import type { Exchangeable } from '../credential.ts';
-import type { ExchangeAnswer, NoResponse, TokenSend } from '../effect.ts';
+import type { Addresses, ExchangeAnswer, NoResponse, TokenSend } from '../effect.ts';
 import { beginExchange, type ExchangeState, type Requester, stepExchange } from '../exchange.ts';
 import type { NetworkPhase } from '../failure.ts';
 import type { Need } from '../grant.ts';
@@ -120,10 +120,8 @@ export class Exchanger<R, Q extends RegistryRequest> {
       const at = this.#now();
       const { head } = reply;
       const wait = retryAfterMs(head, this.#now);
-      return {
-        answer: { type: 'token-response', at, sentAt, head, text, retryAfterMs: wait },
-        cause: undefined,
-      };
+      const answer = { type: 'token-response', at, sentAt, head, text, retryAfterMs: wait } as const;
+      return { answer: { ...answer, ...unchecked(effect.addresses, reply) }, cause: undefined };
     } catch (error) {
       if (signal.aborted) throw new Aborted('aborted');
       return { answer: noResponse(error, this.#now(), reply === null ? 'unknown' : 'body'), cause: error };
@@ -132,7 +130,7 @@ export class Exchanger<R, Q extends RegistryRequest> {
 }
 
 function outgoing<Q extends RegistryRequest>(effect: TokenSend): Outgoing<Q> {
-  const { method, url } = effect;
+  const { method, url, addresses } = effect;
   const form = bodyFor(effect);
   const body = form === null ? 'none' : 'form';
   return {
@@ -144,7 +142,13 @@ function outgoing<Q extends RegistryRequest>(effect: TokenSend): Outgoing<Q> {
     form,
     request: null,
     redirect: 'manual',
+    addresses,
   };
+}
+
+/** What an answer says of its address: nothing, unless somebody should have looked at it and no transport says it did. */
+export function unchecked(addresses: Addresses, { address }: Reply<unknown>): { address?: 'unchecked' } {
+  return addresses === 'any' || address === 'checked' ? {} : { address: 'unchecked' };
 }
 
 const phases: readonly NetworkPhase[] = ['lookup', 'connect', 'tls', 'send', 'head', 'body'];

@@ -5,6 +5,7 @@
  */
 
 import type { Credential } from '../credential.ts';
+import type { Addresses } from '../effect.ts';
 import type { NetworkPhase } from '../failure.ts';
 import type { Challenged } from '../handshake.ts';
 import type { Head, HeaderList, RegistryRequest } from '../message.ts';
@@ -31,6 +32,8 @@ export interface Outgoing<Q extends RegistryRequest = RegistryRequest> {
   readonly request: Q | null;
   /** A response with a 3xx status is handed over as it is, unless this says `follow`. */
   readonly redirect: 'manual' | 'follow';
+  /** Where a connection for this may be made to, once the host's name is looked up. */
+  readonly addresses: Addresses;
 }
 
 /** A response whose head has arrived. Exactly one of `text`, `discard` and the use of `raw` follows. */
@@ -38,6 +41,8 @@ export interface Reply<R> {
   readonly head: Head;
   /** The runtime's own response. */
   readonly raw: R;
+  /** `checked`: no address that the host's name stands for is blocked, or the request may go to `any`. Else left out. */
+  readonly address?: 'checked';
   /** The decoded body, or `null` when it holds more than `limit` bytes after decompression; the rest is then dropped. */
   text(limit: number): Promise<string | null>;
   /**

@@ -346,7 +346,7 @@ function tokenSend(effect: TokenSend, hiding: Redactor): RecordedSend {
 // Answers.
 
 function responseOf(
-  { at, head, problems }: HandshakeAnswer & { type: 'response' },
+  { at, head, problems, address }: HandshakeAnswer & { type: 'response' },
   body: string | null,
   hiding: Redactor,
 ): RecordedResponse {
@@ -356,6 +356,7 @@ function responseOf(
     head: headOf(head, hiding),
     problems: hiding.problems(problems),
     body: body === null ? null : hiding.prose(body),
+    ...(address === undefined ? {} : { address }),
   };
 }
 
@@ -363,9 +364,17 @@ function tokenAnswerOf(
   answer: ExchangeAnswer & { type: 'token-response' },
   hiding: Redactor,
 ): RecordedTokenAnswer {
-  const { type, at, sentAt, head, text, retryAfterMs } = answer;
+  const { type, at, sentAt, head, text, retryAfterMs, address } = answer;
   const shape = text === null ? null : hiding.tokenBody(text);
-  return { type, at, sentAt, head: headOf(head, hiding), text: shape, retryAfterMs };
+  return {
+    type,
+    at,
+    sentAt,
+    head: headOf(head, hiding),
+    text: shape,
+    retryAfterMs,
+    ...(address === undefined ? {} : { address }),
+  };
 }
 
 function silenceOf(answer: NoResponse, hiding: Redactor): NoResponse {

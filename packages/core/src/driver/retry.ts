@@ -2,11 +2,12 @@
  * When a token request is sent again, and after how long.
  *
  * Rules of this file: only what a repeat can mend (no response before anything was sent, 408, 429, 500, 502, 503, 504), never
- * a refusal; full jitter; a `Retry-After` is waited for whole or not at all; and each token server has a bucket, so that an
+ * a refusal, the server's or our own; full jitter; a `Retry-After` is waited for whole or not at all; and each token server has a bucket, so that an
  * outage costs a few requests more and not three times as many.
  */
 
 import type { ExchangeAnswer, TokenSend } from '../effect.ts';
+import { isOwnRefusal } from '../failure.ts';
 import { type Head, headerValue } from '../message.ts';
 import type { Retry } from '../policy.ts';
 import { bounded } from './memory.ts';
@@ -63,6 +64,7 @@ export class RetryBudget {
 
 function mayHelp(effect: TokenSend, answer: ExchangeAnswer): boolean {
   if (answer.type === 'no-response') {
+    if (isOwnRefusal(answer.code)) return false;
     return (
       answer.phase === 'lookup' ||
       answer.phase === 'connect' ||

@@ -278,22 +278,30 @@ const send = record<RecordedSend>({
   form: nullable(list(pair(text, text))),
 });
 
-const response = record<Answer<'response'>>({
-  type: exactly('response'),
-  at: number,
-  head,
-  problems,
-  body: nullable(text),
-});
+const response = record<Answer<'response'>>(
+  {
+    type: exactly('response'),
+    at: number,
+    head,
+    problems,
+    body: nullable(text),
+    address: exactly('unchecked'),
+  },
+  ['address'],
+);
 
-const tokenResponse = record<Answer<'token-response'>>({
-  type: exactly('token-response'),
-  at: number,
-  sentAt: number,
-  head,
-  text: nullable(text),
-  retryAfterMs: nullable(number),
-});
+const tokenResponse = record<Answer<'token-response'>>(
+  {
+    type: exactly('token-response'),
+    at: number,
+    sentAt: number,
+    head,
+    text: nullable(text),
+    retryAfterMs: nullable(number),
+    address: exactly('unchecked'),
+  },
+  ['address'],
+);
 
 const noResponse = record<Answer<'no-response'>>({
   type: exactly('no-response'),

@@ -90,6 +90,7 @@ class Page {
     const { status, headers } = answer.head;
     const line = this.#paint(status < 400 ? 'good' : 'bad', `${status} ${reasonPhrase(status)}`.trim());
     this.#lines.push(`  ← ${line}${this.#paint('faint', `, ${took}`)}`);
+    if (answer.address === 'unchecked') this.line('    ', 'faint', 'from an address that nobody checked');
     this.#fields(headers);
     const body = answer.type === 'response' ? answer.body : answer.text;
     if (this.#bodies && body !== null) for (const text of bodyLines(body)) this.line('    ', 'faint', text);

@@ -48,6 +48,8 @@ export interface RecordedResponse {
   readonly problems: readonly Problem[];
   /** Up to 4 KiB of the body, with `transcript: { bodies: true }` only. */
   readonly body: string | null;
+  /** Nobody looked at the address behind a name of a peer's choice: a proxy, or a transport of the caller's, dialled it. */
+  readonly address?: 'unchecked';
 }
 
 export interface RecordedTokenAnswer {
@@ -58,6 +60,8 @@ export interface RecordedTokenAnswer {
   /** The JSON body with every secret in it replaced; `null` when it was too large, and `''` for what was not JSON. */
   readonly text: string | null;
   readonly retryAfterMs: number | null;
+  /** As of a response. */
+  readonly address?: 'unchecked';
 }
 
 export type RecordedAnswer =

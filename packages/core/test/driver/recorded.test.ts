@@ -2,7 +2,8 @@
 
 import { describe, expect, it } from 'vitest';
 import { createAuthorizer } from '../../src/driver/index.ts';
-import type { Transcript } from '../../src/transcript/transcript.ts';
+import { fromJson, type Transcript, toJson, toText } from '../../src/transcript/index.ts';
+import { isLeg as isSent } from '../../src/transcript/legs.ts';
 import { World, type WorldOptions } from './world.ts';
 
 async function transcriptOf(
@@ -51,4 +52,36 @@ it('every request in a transcript has taken its time, the first one too', async 
     'effect' in step && step.effect.type === 'send' ? [step.answer.at - step.at] : [],
   );
   expect(taken).toEqual([20, 20, 20]);
+});
+
+describe('an address that a peer’s name stands for (design §5)', () => {
+  const elsewhere = { realm: 'https://auth.test/token' };
+  const redirected: WorldOptions = {
+    scheme: 'none',
+    onRegistry: (_, { url }) =>
+      url.includes('cdn.test') ? null : { status: 307, headers: [['location', 'https://cdn.test/blob']] },
+  };
+
+  it.each<[string, WorldOptions, 'checked' | undefined, readonly string[]]>([
+    ['nobody looked at it: a realm', elsewhere, undefined, ['https://auth.test/token']],
+    ['nobody looked at it: a redirect’s target', redirected, undefined, ['https://cdn.test/blob']],
+    ['the transport says it did', elsewhere, 'checked', []],
+    ['the caller named all there is', {}, undefined, []],
+  ])('%s', async (_, options, address, unchecked) => {
+    const world = new World(options);
+    const { clock } = world;
+    const send: typeof world.send = async (out, signal) => {
+      const reply = await world.send(out, signal);
+      return address === undefined ? reply : { ...reply, address };
+    };
+    const authorizer = createAuthorizer({ send, now: clock.now, sleep: clock.sleep });
+    const request = { method: 'GET', url: world.url('a/b'), headers: [], body: 'none' } as const;
+    const transcript = (await clock.run(authorizer.request(request))).transcript();
+    const told = transcript.steps.flatMap((step) =>
+      isSent(step) && 'address' in step.answer ? [step.effect.url.split('?')[0]] : [],
+    );
+    expect(told).toEqual(unchecked);
+    expect(fromJson(toJson(transcript))).toEqual(transcript);
+    expect(toText(transcript).includes('an address that nobody checked')).toBe(unchecked.length > 0);
+  });
 });

@@ -15,6 +15,7 @@ const get: TokenSend = {
   headers: [],
   authorization: null,
   form: null,
+  addresses: 'any',
 };
 const refresh: TokenSend = { ...get, method: 'POST', form: [['refresh_token', 'x']] };
 
@@ -57,6 +58,11 @@ describe('RetryBudget', () => {
     expect(new RetryBudget(retry).delay(refresh, lost(phase), 2, 30_000, 0) !== null).toBe(again);
     expect(new RetryBudget(retry).delay(refresh, answered(503), 2, 30_000, 0)).toBeNull();
     expect(new RetryBudget(retry).delay(get, lost(phase), 2, 30_000, 0)).not.toBeNull();
+  });
+
+  it('does not send again what this client would not send', () => {
+    const blocked = lost('lookup', 'ERR_REG_BLOCKED_ADDRESS');
+    expect(new RetryBudget(retry).delay(get, blocked, 2, 30_000, 0)).toBeNull();
   });
 
   it('waits anything between nothing and twice as long each time, up to the cap', () => {
