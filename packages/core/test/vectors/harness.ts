@@ -110,14 +110,16 @@ export interface Topic {
   readonly pins: { readonly cases: number; readonly rules: Readonly<Record<string, number>> };
   /** Path of the record, from the root of the repository, when policy sets more than a tenth aside. */
   readonly decision?: string;
+  /** The folder of this repository's cases, for a topic of another package. */
+  readonly data?: string;
 }
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, '../../../..');
-const ownData = join(here, 'data');
-const folder = process.env['REG_VECTORS'] ?? ownData;
 
 export function describeTopic(name: string, topic: Topic): void {
+  const ownData = topic.data ?? join(here, 'data');
+  const folder = process.env['REG_VECTORS'] ?? ownData;
   const path = join(folder, `${name}.json`);
   if (!existsSync(path)) {
     it(`vectors: ${name}`, () => console.log(`vectors: ${folder} has no ${name}.json, so none of them ran`));
