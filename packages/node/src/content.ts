@@ -20,7 +20,7 @@ export interface Content {
   /** The error that the caller's own stream ended with. */
   readonly broken: { readonly error: unknown } | null;
   /** Lets go of a stream that was not sent to its end. */
-  release(reason: unknown): void;
+  release(): void;
 }
 
 /** Bytes of an inherited body that are read ahead: room for the manifest of an image with a thousand layers. */
@@ -42,13 +42,13 @@ export async function contentOf(
     // Read anew for each leg, and never as a whole: a blob may be a file.
     const carry = {
       get body() {
-        return readable(given.stream().getReader(), [], () => {});
+        return readable(given.stream().getReader(), [], signal, () => {});
       },
     };
     return whole('replayable', carry, given.size);
   }
   if (given === undefined) return inherited(request.body.getReader(), signal);
-  if (isStream(given)) return once(request.body.getReader(), []);
+  if (isStream(given)) return once(request.body.getReader(), [], signal);
   return whole('replayable', { body: new Uint8Array(await request.arrayBuffer()) });
 }
 
@@ -75,16 +75,16 @@ async function inherited(reader: Reader, signal: AbortSignal | null): Promise<Co
   } finally {
     signal?.removeEventListener('abort', abort);
   }
-  return once(reader, chunks);
+  return once(reader, chunks, signal);
 }
 
 function whole(body: 'none' | 'replayable', carry: Content['carry'], length: number | null = null): Content {
   return { body, carry, length, broken: null, release() {} };
 }
 
-function once(reader: Reader, ahead: readonly Uint8Array[]): Content {
+function once(reader: Reader, ahead: readonly Uint8Array[], signal: AbortSignal | null): Content {
   let broken: Content['broken'] = null;
-  const body = readable(reader, ahead, (error) => {
+  const body = readable(reader, ahead, signal, (error) => {
     broken = { error };
   });
   return {
@@ -94,11 +94,7 @@ function once(reader: Reader, ahead: readonly Uint8Array[]): Content {
     get broken() {
       return broken;
     },
-    release(reason) {
-      // Node tells a stream of an `Error` alone, and the caller's reason may be anything.
-      if (!body.destroyed) void reader.cancel(reason).catch(() => {});
-      body.destroy();
-    },
+    release: () => void body.destroy(),
   };
 }
 
@@ -108,7 +104,12 @@ function once(reader: Reader, ahead: readonly Uint8Array[]): Content {
  * @param ahead what was read of it already
  * @param failed told of an error of the stream's own, before undici is
  */
-function readable(reader: Reader, ahead: readonly Uint8Array[], failed: (error: unknown) => void): Readable {
+function readable(
+  reader: Reader,
+  ahead: readonly Uint8Array[],
+  signal: AbortSignal | null,
+  failed: (error: unknown) => void,
+): Readable {
   const rest = [...ahead];
   return new Readable({
     async read() {
@@ -122,7 +123,8 @@ function readable(reader: Reader, ahead: readonly Uint8Array[], failed: (error: 
       }
     },
     destroy(error, done) {
-      reader.cancel(error ?? undefined).catch(() => {});
+      // A stream of Node's is told of an `Error` alone, and the caller's reason may be anything.
+      reader.cancel(signal?.aborted ? signal.reason : (error ?? undefined)).catch(() => {});
       done(error);
     },
   }).on('error', () => {});

@@ -18,6 +18,7 @@ import { isRegistryAuthError } from '@reg/core';
 import { createAuthorizer } from '@reg/core/driver';
 import { Agent, type Dispatcher, errors, getGlobalDispatcher } from 'undici';
 import { type Content, contentOf } from './content.ts';
+import { channels } from './diagnostics.ts';
 import type { Leg, Observer } from './leg.ts';
 import { defaultUserAgent, type RegistryOptions } from './options.ts';
 import { boundOrigin, servesOrigin } from './origin.ts';
@@ -48,12 +49,12 @@ export function createRegistryFetch(options: RegistryFetchOptions = {}): typeof 
     ownAgent ??= new Agent();
     ownAgent.dispatch(wire, leg);
   }, userAgent);
-  const authorizer = createAuthorizer<Leg, Call>({ ...core, send });
+  const authorizer = createAuthorizer<Leg, Call>({ ...core, channels, send });
 
   return async (input, init) => {
     const { request, signal, given } = read(input, init);
     if (signal?.aborted) {
-      void request.body?.cancel(signal.reason);
+      request.body?.cancel(signal.reason).catch(() => {});
       throw signal.reason;
     }
     const content = await contentOf(request, given, signal);
@@ -66,7 +67,8 @@ export function createRegistryFetch(options: RegistryFetchOptions = {}): typeof 
       }
       return responseOf(raw, request.method, signal, about);
     } catch (error) {
-      content.release(error);
+      content.release();
+      if (signal?.aborted) throw signal.reason;
       throw content.broken === null ? refusedHere(error) : failed(content.broken.error);
     }
   };
