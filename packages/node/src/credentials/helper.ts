@@ -80,14 +80,19 @@ export async function helperStore(
   if (!hasSucceeded(call)) throw failure(call, [secret, JSON.stringify(secret).slice(1, -1)]);
 }
 
-/** Has the helper `name` forget what it keeps under `serverUrl`; nothing kept is no failure. Rejects as `helperGet` does. */
+/**
+ * Has the helper `name` forget what it keeps under `serverUrl`. Resolves to whether it had something, as far as it says: many
+ * do not. Rejects as `helperGet` does.
+ */
 export async function helperErase(
   name: string,
   serverUrl: string,
   options: HelperOptions = {},
-): Promise<void> {
+): Promise<boolean> {
   const call = await callHelper(name, 'erase', checkedUrl(name, serverUrl), options);
-  if (!hasSucceeded(call) && !isNotFound(call)) throw failure(call);
+  if (isNotFound(call)) return false;
+  if (!hasSucceeded(call)) throw failure(call);
+  return true;
 }
 
 /** The user names that the helper `name` keeps, by server URL. Rejects as `helperGet` does. */
