@@ -7,12 +7,19 @@ export {
   type RegistryAuthError,
 } from '@reg/core';
 export {
+  type Authorized,
   anonymousKeychain,
+  type CacheMessage,
   chainKeychains,
+  type ExchangeMessage,
+  type HandshakeMessage,
   type Keychain,
   staticKeychain,
   TokenCache,
+  type WatchedExchange,
+  type WatchedOperation,
 } from '@reg/core/driver';
+export { type AuthorizeRequest, createRegistryAuthorizer, type RegistryAuthorizer } from './authorize.ts';
 export {
   CredentialsError,
   type DefaultKeychainOptions,

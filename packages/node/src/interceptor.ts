@@ -18,6 +18,7 @@
 import { type HeaderList, isRegistryAuthError } from '@reg/core';
 import { type AbortSignalLike, createAuthorizer } from '@reg/core/driver';
 import { Agent, type Dispatcher, errors } from 'undici';
+import { channels } from './diagnostics.ts';
 import {
   bodyKind,
   hasField,
@@ -69,7 +70,7 @@ export function registryAuth(options: RegistryAuthOptions = {}): Dispatcher.Disp
       const mayGoOn = dispatch(wire, leg);
       if (request !== null) request.mayGoOn = mayGoOn;
     }, userAgent);
-    const authorizer = createAuthorizer<Leg, Call>({ ...core, send });
+    const authorizer = createAuthorizer<Leg, Call>({ ...core, channels, send });
 
     return (given, handler) => {
       if (!isRegistryPath(given)) return dispatch(given, handler);
