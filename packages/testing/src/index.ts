@@ -1,4 +1,5 @@
 export type { Repositories, RepositoryDeclaration, UserDeclaration, Users } from './access.ts';
+export { createServerCertificate, type ServerCertificate } from './certificate.ts';
 export type {
   CasePolicy,
   CreateFetch,
