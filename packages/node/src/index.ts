@@ -31,9 +31,13 @@ export {
   type ExplainingKeychain,
   type Explanation,
   environmentKeychain,
+  eraseCredential,
   type Flavor,
   type PullSecretKeychainOptions,
   pullSecretKeychain,
+  type Saved,
+  type SaveOptions,
+  saveCredential,
   type TrailOutcome,
   type TrailStep,
 } from './credentials/index.ts';

@@ -80,7 +80,7 @@ function keysIn(auths: object, { registry, repository }: Query, format: FileForm
 }
 
 /** A helper, and the registry's name as it is asked for. */
-interface Named {
+export interface Named {
   readonly helper: string;
   readonly server: string;
   /** The key in `credHelpers`; `null` for `credsStore`. */
@@ -88,12 +88,12 @@ interface Named {
 }
 
 /** The helper that keeps the credential of `registry`: of `credHelpers`, else `credsStore`. An empty name says: the file does. */
-function helperIn(
+export function helperIn(
   path: string,
   config: object,
   registry: Registry,
   flavor: Flavor,
-  trail: Trail,
+  trail: Trail | null,
 ): Named | null {
   const helpers = objectIn(path, config, 'credHelpers');
   const [key] = helperKeys(Object.keys(helpers), registry);
@@ -104,7 +104,7 @@ function helperIn(
   const helper = helperName(path, config, 'credsStore');
   if (helper === '') return null;
   if (flavor === 'containers') {
-    trail.note(path, 'ignored', 'Podman does not read "credsStore"', { helper: programOf(helper) });
+    trail?.note(path, 'ignored', 'Podman does not read "credsStore"', { helper: programOf(helper) });
     return null;
   }
   return { helper, server: registry.isHub ? hubKey : registry.host, key: null };

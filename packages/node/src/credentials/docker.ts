@@ -39,9 +39,11 @@ export function dockerKeychain(options: DockerKeychainOptions = {}): ExplainingK
   });
 }
 
-function defaultPath(flavor: Flavor, options: SurroundingsOptions): string | null {
+/** Where `docker login` or `podman login` writes. */
+export function defaultPath(flavor: Flavor, options: SurroundingsOptions): string | null {
   const around = surroundings(options);
-  return flavor === 'docker' ? dockerPath(around) : (containersPaths(around)[0] ?? null);
+  if (flavor === 'docker') return dockerPath(around);
+  return around.env['REGISTRY_AUTH_FILE'] || (containersPaths(around)[0] ?? null);
 }
 
 export function helpersFor({ env = process.env, onHelperError = 'fail' }: FileKeychainOptions): Helpers {

@@ -70,7 +70,7 @@ function utf8(bytes: Buffer): string | null {
 }
 
 /** C0, DEL and C1. */
-function hasControl(text: string): boolean {
+export function hasControl(text: string): boolean {
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i);
     if (unit < 0x20 || (unit >= 0x7f && unit <= 0x9f)) return true;

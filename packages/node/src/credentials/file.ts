@@ -17,7 +17,7 @@ export type FileText =
   | { readonly kind: 'file'; readonly text: string; readonly exposed: string | null };
 
 /** 4 MiB: a config with ten thousand entries is below 2. */
-const longestFile = 4_194_304;
+export const longestFile = 4_194_304;
 
 const absent: readonly string[] = ['ENOENT', 'ENOTDIR'];
 

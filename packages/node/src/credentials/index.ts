@@ -8,6 +8,8 @@ export { environmentKeychain } from './environment.ts';
 export { CredentialsError } from './error.ts';
 export type { PullSecretKeychainOptions } from './pull-secret.ts';
 export { pullSecretKeychain } from './pull-secret.ts';
+export type { Saved, SaveOptions } from './save.ts';
+export { eraseCredential, saveCredential } from './save.ts';
 export type {
   ExplainedFound,
   ExplainingKeychain,
