@@ -126,7 +126,8 @@ function refuseUserinfo(input: Parameters<typeof fetch>[0]): void {
 }
 
 function callOf(request: Request, { body, carry, length }: Content): Call {
-  const { href, hash } = new URL(request.url);
+  const url = new URL(request.url);
+  url.hash = '';
   // Another host in `Host` would have this origin's credential answer for that one.
   const headers = [...request.headers].filter(([name]) => name !== 'host');
   if (!request.headers.has('accept')) headers.push(['accept', '*/*']);
@@ -135,7 +136,7 @@ function callOf(request: Request, { body, carry, length }: Content): Call {
   }
   return {
     method: request.method,
-    url: href.slice(0, href.length - hash.length),
+    url: url.href,
     headers,
     redirect: request.redirect === 'follow' ? 'follow' : 'manual',
     body,
