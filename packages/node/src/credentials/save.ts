@@ -1,26 +1,20 @@
 /**
  * Logging in and out: what Docker's and Podman's login and logout do to a config.
  *
- * Rules of this file: what a helper keeps for a registry goes to the helper and never into the file; the file is read again
- * under its lock and replaced whole, and everything in it that is not about the registry stays; what cannot be understood is
- * refused and left as it is; no message shows a secret (requirement 114).
+ * Rules of this file: what a helper keeps for a registry goes to the helper and never into the file; what is saved is what is
+ * found next, and what is erased is found under no other name; what could not be sent is not kept; no message shows a secret.
  */
 
-import { mkdir, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import type { Credential } from '@reg/core';
-import { type Held, LockedError, LockLostError, withLock } from '../files/lock.ts';
-import { removeLeftovers, replaceFile } from '../files/replace.ts';
-import { UnsafeFileError } from '../files/target.ts';
-import { isObject, member, objectIn, parseConfig, shown } from './config.ts';
+import { isObject, member, objectIn, shown } from './config.ts';
 import { type Flavor, helperIn, type Named } from './config-file.ts';
 import { defaultPath } from './docker.ts';
+import { configAt, editConfig } from './edit.ts';
 import { hasControl } from './entry.ts';
 import { CredentialsError } from './error.ts';
-import { longestFile, readFileText } from './file.ts';
 import { helperErase, helperList, helperStore } from './helper.ts';
+import { keysOf, type Names, namesOf } from './names.ts';
 import type { SurroundingsOptions } from './places.ts';
-import { containersKeys, dockerKeys, hubKey, partsOf, type Registry, registryAt } from './registry.ts';
 
 export interface SaveOptions extends SurroundingsOptions {
   /** The file to write. Default: the one that `docker login` writes, or with the flavor `containers` `podman login`. */
@@ -55,8 +49,7 @@ export async function saveCredential(
 ): Promise<Saved> {
   const { path, flavor, names } = placeOf(registry, options);
   checkCredential(path, credential);
-  await makeFolder(path);
-  return edit<Saved>(path, async (config) => {
+  return editConfig<Saved>(path, async (config) => {
     const named = helperNamed(path, config, names, flavor);
     if (named !== null) {
       const login = loginOf(path, credential, named.helper);
@@ -81,19 +74,19 @@ export async function saveCredential(
 export async function eraseCredential(registry: string, options: SaveOptions = {}): Promise<boolean> {
   const { path, flavor, names } = placeOf(registry, options);
   // Nothing to forget is no reason to make a file, or to need the right to.
-  const seen = parseConfig(path, await readText(path)) ?? {};
+  const seen = await configAt(path);
   const isThere = keysOf(Object.keys(objectIn(path, seen, 'auths')), names, flavor).length > 0;
   if (!isThere && helperNamed(path, seen, names, flavor) === null) return false;
   let isErased = false;
   let fault: unknown = null;
-  await edit(path, async (config) => {
+  await editConfig(path, async (config) => {
     const named = helperNamed(path, config, names, flavor);
-    if (named !== null) {
-      try {
-        if (await eraseFromHelper(named, names, flavor, options)) isErased = true;
-      } catch (error) {
-        fault = error;
-      }
+    try {
+      if (named !== null && (await eraseFromHelper(named, names, flavor, options))) isErased = true;
+      fault = null;
+    } catch (error) {
+      // The file forgets all the same.
+      fault = error;
     }
     const auths = objectIn(path, config, 'auths');
     const gone = new Set(keysOf(Object.keys(auths), names, flavor));
@@ -106,15 +99,6 @@ export async function eraseCredential(registry: string, options: SaveOptions = {
   return isErased;
 }
 
-/** A registry, or a namespace in it, as a file names it. */
-interface Names {
-  readonly registry: Registry;
-  /** Empty for all of a registry. */
-  readonly namespace: string;
-  /** The key that is written. */
-  readonly key: string;
-}
-
 function placeOf(registry: string, options: SaveOptions): { path: string; flavor: Flavor; names: Names } {
   const { flavor = 'docker' } = options;
   const names = namesOf(registry, flavor);
@@ -123,49 +107,6 @@ function placeOf(registry: string, options: SaveOptions): { path: string; flavor
     throw new CredentialsError('config.json', 'has no place without a home directory: give its path');
   }
   return { path, flavor, names };
-}
-
-function namesOf(text: string, flavor: Flavor): Names {
-  // Docker and Podman both cut an address after its host: `https://index.docker.io/v1/`, `https://quay.io/v2/`.
-  const { isUrl, host, path } = partsOf(text);
-  const registry = registryOf(`${text.startsWith('http://') ? 'http' : 'https'}://${host}`, host, text);
-  const key = !registry.isHub ? registry.host : flavor === 'docker' ? hubKey : 'docker.io';
-  if (isUrl || path.length === 0) return { registry, namespace: '', key };
-  if (flavor === 'docker') {
-    // Docker would take it for all of the registry (Q65).
-    throw new TypeError(
-      `[@reg/node] only the flavor 'containers' has entries for a namespace: ${shown(text)}`,
-    );
-  }
-  if (!path.every((segment) => /^[a-z0-9][a-z0-9._-]*$/.test(segment))) refuseName(text);
-  const namespace = path.join('/');
-  return { registry, namespace, key: `${key}/${namespace}` };
-}
-
-/** What a URL makes another of, or leaves out of its host without a word, is no name: user and password, blanks, `?`, `0x7f.1`. */
-function registryOf(address: string, host: string, text: string): Registry {
-  const url = URL.canParse(address) ? new URL(address) : null;
-  const spellings = url === null ? [] : [url.host, `${url.hostname}:${url.protocol === 'https:' ? 443 : 80}`];
-  if (url === null || !spellings.includes(host) || url.hostname.endsWith('.')) refuseName(text);
-  return registryAt(url.origin);
-}
-
-function refuseName(text: string): never {
-  throw new TypeError(
-    `[@reg/node] a registry is named host, host:port or by its address, not ${shown(text)}`,
-  );
-}
-
-/** Those of `keys` that are the registry's, or the namespace's alone. */
-function keysOf(keys: readonly string[], { registry, namespace }: Names, flavor: Flavor): readonly string[] {
-  if (namespace !== '') {
-    const own = registry.hosts.map((host) => `${host}/${namespace}`);
-    return keys.filter((key) => own.includes(key));
-  }
-  if (flavor === 'containers') return containersKeys(keys, registry, null);
-  // Docker keeps tokens of its own login beside its key for Docker Hub, and its logout takes them along.
-  const tokens = registry.isHub ? keys.filter((key) => key.startsWith(hubKey)) : [];
-  return [...dockerKeys(keys, registry), ...tokens];
 }
 
 /** The helper that keeps what is asked for; a namespace has none. */
@@ -180,25 +121,12 @@ async function eraseFromHelper(
   flavor: Flavor,
   options: SaveOptions,
 ): Promise<boolean> {
-  let known: readonly string[];
-  try {
-    known = keysOf(Object.keys(await helperList(helper, options)), names, flavor);
-  } catch {
-    // Some cannot list. What else could have been stored is what Docker tries too.
-    const { host } = names.registry;
-    known = [...new Set([server, host, `https://${host}`, `http://${host}`])];
-  }
+  // Some cannot list, and most say of a name they do not know that it is gone.
+  const list = await helperList(helper, options).catch(() => ({ [server]: '' }));
   let isErased = false;
-  const faults: unknown[] = [];
-  for (const key of known) {
-    try {
-      if (await helperErase(helper, key, options)) isErased = true;
-    } catch (error) {
-      faults.push(error);
-    }
+  for (const key of keysOf(Object.keys(list), names, flavor)) {
+    if (await helperErase(helper, key, options)) isErased = true;
   }
-  // Helpers differ in what they say of a name they do not know: one that went well is enough, as it is for Docker.
-  if (faults.length > 0 && faults.length === known.length) throw faults[0];
   return isErased;
 }
 
@@ -266,98 +194,4 @@ function withEntry(path: string, config: object, key: string, entry: Entry): obj
   if (!isObject(old)) throw new CredentialsError(path, `the entry ${shown(key)} is not an object`);
   const others = Object.entries(old).filter(([name]) => !credentialMembers.includes(name));
   return { ...config, auths: { ...auths, [key]: { ...entry, ...Object.fromEntries(others) } } };
-}
-
-async function makeFolder(path: string): Promise<void> {
-  try {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  } catch (error) {
-    throw asCredentialsError(path, error);
-  }
-}
-
-/** Enough for a hundred others whose helper takes half a second. */
-const waitMs = 60_000;
-
-/** Tries, when others who take no lock keep writing. */
-const mostTries = 5;
-
-/**
- * Replaces the config at `path` by what `change` makes of it, unless that is the same. Another program that takes no lock,
- * Docker among them, may write meanwhile: then all of it is done again with what is there by now.
- */
-async function edit<T>(
-  path: string,
-  change: (config: object) => Promise<readonly [result: T, config: object]>,
-): Promise<T> {
-  for (let tries = 1; ; tries++) {
-    try {
-      return await withLock(path, (held) => editOnce(path, held, change), { waitMs });
-    } catch (error) {
-      if (!(error instanceof LockLostError) || tries === mostTries) throw asCredentialsError(path, error);
-    }
-  }
-}
-
-async function editOnce<T>(
-  path: string,
-  held: Held,
-  change: (config: object) => Promise<readonly [result: T, config: object]>,
-): Promise<T> {
-  await removeLeftovers(path);
-  const version = await versionOf(path);
-  const text = await readText(path);
-  const old = parseConfig(path, text) ?? {};
-  const [result, config] = await change(old);
-  if (JSON.stringify(config) === JSON.stringify(old)) return result;
-  const written = formatted(config, text);
-  if (Buffer.byteLength(written) > longestFile) {
-    throw new CredentialsError(path, 'would become larger than 4 MiB, more than is read again');
-  }
-  const confirm = async () => {
-    await held();
-    if ((await versionOf(path)) !== version) throw new LockLostError(path);
-  };
-  await replaceFile(path, written, { confirm });
-  return result;
-}
-
-async function readText(path: string): Promise<string> {
-  const file = await readFileText(path);
-  switch (file.kind) {
-    case 'absent':
-      return '';
-    case 'folder':
-      throw new CredentialsError(path, 'is a folder');
-    case 'file':
-      return file.text;
-  }
-}
-
-/** Tells one content of a file from the next: who replaces it makes another file, who writes into it changes its time. */
-async function versionOf(path: string): Promise<string | null> {
-  try {
-    const { ino, size, mtimeNs } = await stat(path, { bigint: true });
-    return `${ino}:${size}:${mtimeNs}`;
-  } catch {
-    return null;
-  }
-}
-
-/** `config` indented as `text` is, with tabs where that does not say, as Docker does it. */
-function formatted(config: object, text: string): string {
-  const [, indent] = /^\s*\{\r?\n([\t ]+)"/.exec(text) ?? [];
-  const isOneLine = text.trim() !== '{}' && text.trim() !== '' && !text.trim().includes('\n');
-  return JSON.stringify(config, null, indent ?? (isOneLine ? '' : '\t')) + (text.endsWith('\n') ? '\n' : '');
-}
-
-/** What went wrong with a file as this package says it. */
-function asCredentialsError(path: string, error: unknown): unknown {
-  if (error instanceof UnsafeFileError) return new CredentialsError(path, error.fault);
-  if (error instanceof LockedError) return new CredentialsError(path, 'is locked by another process');
-  if (error instanceof LockLostError) return new CredentialsError(path, 'is written by others all the time');
-  if (error instanceof Error && 'code' in error && 'syscall' in error) {
-    return new CredentialsError(path, `cannot be written (${String(error.code)})`);
-  }
-  return error;
 }

@@ -1,0 +1,105 @@
+/**
+ * Changing a config.
+ *
+ * Rules of this file: it is read under its lock and replaced whole, or left as it was; what is not changed stays, with its
+ * place and its indentation; what cannot be understood is not touched; no message shows any of its text.
+ */
+
+import { mkdir, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { type Held, LockedError, LockLostError, withLock } from '../files/lock.ts';
+import { removeLeftovers, replaceFile } from '../files/replace.ts';
+import { UnsafeFileError } from '../files/target.ts';
+import { parseConfig } from './config.ts';
+import { CredentialsError } from './error.ts';
+import { longestFile, readFileText } from './file.ts';
+
+/** Enough for a hundred others whose helper takes half a second. */
+const waitMs = 60_000;
+
+/** Tries, when others who take no lock keep writing. */
+const mostTries = 5;
+
+/**
+ * Replaces the config at `path` by what `change` makes of it, unless that is the same; makes it where there is none, in a
+ * folder for its owner alone. Another program that takes no lock, Docker among them, may write meanwhile: then `change` is
+ * called again, with what is there by now.
+ *
+ * Rejects with `CredentialsError` for what cannot be understood or written, and with what `change` rejects with.
+ */
+export async function editConfig<T>(path: string, change: Change<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+      return await withLock(path, (held) => editOnce(path, held, change), { waitMs });
+    } catch (error) {
+      if (!(error instanceof LockLostError) || tries === mostTries) throw asCredentialsError(path, error);
+    }
+  }
+}
+
+type Change<T> = (config: object) => Promise<readonly [result: T, config: object]>;
+
+async function editOnce<T>(path: string, held: Held, change: Change<T>): Promise<T> {
+  await removeLeftovers(path);
+  const version = await versionOf(path);
+  const text = await readText(path);
+  const config = parseConfig(path, text) ?? {};
+  const [result, changed] = await change(config);
+  if (JSON.stringify(changed) === JSON.stringify(config)) return result;
+  const written = formatted(changed, text);
+  if (Buffer.byteLength(written) > longestFile) {
+    throw new CredentialsError(path, 'would become larger than 4 MiB, more than is read again');
+  }
+  const confirm = async () => {
+    await held();
+    if ((await versionOf(path)) !== version) throw new LockLostError(path);
+  };
+  await replaceFile(path, written, { confirm });
+  return result;
+}
+
+/** The config at `path`, an empty one where there is none. Rejects with `CredentialsError` for what is none. */
+export async function configAt(path: string): Promise<object> {
+  return parseConfig(path, await readText(path)) ?? {};
+}
+
+async function readText(path: string): Promise<string> {
+  const file = await readFileText(path);
+  switch (file.kind) {
+    case 'absent':
+      return '';
+    case 'folder':
+      throw new CredentialsError(path, 'is a folder');
+    case 'file':
+      return file.text;
+  }
+}
+
+/** Tells one content of a file from the next: who replaces it makes another file, who writes into it changes its time. */
+async function versionOf(path: string): Promise<string | null> {
+  try {
+    const { ino, size, mtimeNs } = await stat(path, { bigint: true });
+    return `${ino}:${size}:${mtimeNs}`;
+  } catch {
+    return null;
+  }
+}
+
+/** `config` indented as `text` is, with tabs where that does not say, as Docker does it. */
+function formatted(config: object, text: string): string {
+  const [, indent] = /^\s*\{\r?\n([\t ]+)"/.exec(text) ?? [];
+  const isOneLine = text.trim() !== '{}' && text.trim() !== '' && !text.trim().includes('\n');
+  return JSON.stringify(config, null, indent ?? (isOneLine ? '' : '\t')) + (text.endsWith('\n') ? '\n' : '');
+}
+
+/** What went wrong with a file as this package says it. */
+function asCredentialsError(path: string, error: unknown): unknown {
+  if (error instanceof UnsafeFileError) return new CredentialsError(path, error.fault);
+  if (error instanceof LockedError) return new CredentialsError(path, 'is locked by another process');
+  if (error instanceof LockLostError) return new CredentialsError(path, 'is written by others all the time');
+  if (error instanceof Error && 'code' in error && 'syscall' in error) {
+    return new CredentialsError(path, `cannot be written (${String(error.code)})`);
+  }
+  return error;
+}
