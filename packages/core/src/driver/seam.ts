@@ -256,7 +256,7 @@ export class Seam<R, Q extends RegistryRequest> {
     unlessAborted(seat.landing, deadline.signal).then(end, end);
   }
 
-  /** One exchange for all who need this grant. */
+  /** One exchange for all who need this grant, in other processes too where the store can see to that. */
   async #fly(
     need: Need,
     principal: Principal,
@@ -265,32 +265,37 @@ export class Seam<R, Q extends RegistryRequest> {
     signal: AbortSignalLike,
     errand: Errand,
   ): Promise<Outcome> {
-    const { cache, store } = this.#parts;
-    const { watch, recorder } = errand.operation;
-    const key = storeKey(need, held);
-    const fly = async (): Promise<Outcome> => {
-      const stored = errand.reason === 'missing' ? await this.#read(key, need, principal) : null;
-      if (stored !== null) {
-        cache.keep(need, principal, stored);
-        watch?.stored('store', need, stored, recorder);
-        return { result: stored, reuse: 'cached', tell: () => {} };
-      }
-      const outcome = await this.#exchange(need, principal, held, known, signal, errand);
-      if (!('failure' in outcome.result)) {
-        cache.keep(need, principal, outcome.result);
-        watch?.stored('exchange', need, outcome.result, recorder);
-        await this.#write(key, outcome.result);
-      }
-      return outcome;
-    };
-    if (store?.once === undefined) return fly();
+    const { store, now } = this.#parts;
+    const exchange = (): Promise<Outcome> => this.#exchange(need, principal, held, known, signal, errand);
+    if (store === null) return exchange();
+    const begun = now();
+    const find = (): Promise<Outcome | null> => this.#fromStore(need, principal, held, errand, begun);
+    // Who finds one needs no turn, and waits for nobody.
+    const found = await find();
+    if (found !== null) return found;
+    if (store.once === undefined) return exchange();
     let flown: Promise<Outcome> | null = null;
     const once = (): Promise<Outcome> => {
-      flown ??= fly();
+      flown ??= find().then((meanwhile) => meanwhile ?? exchange());
       return flown;
     };
-    const alone = await orNothing(() => store.once?.(key, once));
+    const alone = await orNothing(() => store.once?.(storeKey(need, held), once));
     return alone ?? once();
+  }
+
+  async #fromStore(
+    need: Need,
+    principal: Principal,
+    held: Holder['held'],
+    { operation, reason }: Errand,
+    begun: number,
+  ): Promise<Outcome | null> {
+    const { cache, now } = this.#parts;
+    const stored = await this.#read(storeKey(need, held), need, principal);
+    if (stored === null || !serves(stored, reason, begun, now())) return null;
+    cache.keep(need, principal, stored);
+    operation.watch?.stored('store', need, stored, operation.recorder);
+    return { result: stored, reuse: 'cached', tell: () => {} };
   }
 
   async #exchange(
@@ -325,7 +330,7 @@ export class Seam<R, Q extends RegistryRequest> {
     signal: AbortSignalLike,
     { operation, reason }: Errand,
   ): Promise<Outcome> {
-    const { exchanger, clientId, policy, now } = this.#parts;
+    const { cache, exchanger, clientId, policy, now } = this.#parts;
     const end = now() + policy.deadlineMs;
     const limits = { signal, left: () => end - now() };
     const run = async (held: Exchangeable | null): Promise<Outcome> => {
@@ -335,8 +340,16 @@ export class Seam<R, Q extends RegistryRequest> {
       const { state, cause, tell } = await exchanger.exchange(need, held, requester, limits, watch);
       if (state.phase === 'failed')
         return { result: { failure: state.failure, cause }, reuse: 'fresh', tell };
-      if (held?.type === 'identity') await this.#rotate(need, principal, held, state.refreshToken);
-      return { result: state.grant, reuse: 'fresh', tell };
+      const { grant, refreshToken } = state;
+      const newest =
+        held?.type === 'identity' ? await this.#rotate(need, principal, held, refreshToken) : held;
+      // Under the credential it was obtained with, which may not be the one the flight began with (rule 2).
+      cache.keep(need, principal, grant);
+      operation.watch?.stored('exchange', need, grant, operation.recorder);
+      await this.#write(storeKey(need, credential), grant);
+      // The next process has the new identity token, those that wait for this one still have the old.
+      if (newest !== credential) await this.#write(storeKey(need, newest), grant);
+      return { result: grant, reuse: 'fresh', tell };
     };
     if (credential?.type !== 'identity' || this.#steady.has(principal)) return run(credential);
     return this.#inTurn(principal, () => {
@@ -346,24 +359,25 @@ export class Seam<R, Q extends RegistryRequest> {
     });
   }
 
-  /** Keeps the identity token that came in place of the one that was sent. */
+  /** Keeps the identity token that came in place of the one that was sent. Resolves to the one to use from now on. */
   async #rotate(
     need: Need,
     principal: Principal,
     old: Credential,
     replacement: Secret | null,
-  ): Promise<void> {
+  ): Promise<Credential> {
     const { cache, credentials } = this.#parts;
     const token = replacement === null ? null : textOf(replacement);
     if (token === null || (old.type === 'identity' && token === old.token)) {
       this.#steady.add(principal);
-      return;
+      return old;
     }
     this.#steady.delete(principal);
     const fresh: Credential = { type: 'identity', token };
     cache.rename(fresh, principal);
     // It lives on in memory; a keychain that cannot write must not cost the caller the grant just obtained.
     await credentials.replace(need.registry, old, fresh).catch(() => {});
+    return fresh;
   }
 
   async #inTurn<T>(principal: Principal, work: () => Promise<T>): Promise<T> {
@@ -387,7 +401,8 @@ export class Seam<R, Q extends RegistryRequest> {
     // It may have been written by anybody.
     if (entry?.kind !== 'grant' || typeof entry.token !== 'string' || !isBearerToken(entry.token))
       return null;
-    if (typeof entry.asked !== 'string' || !Number.isFinite(entry.expiresAt)) return null;
+    const { asked, obtainedAt, expiresAt } = entry;
+    if (typeof asked !== 'string' || !Number.isFinite(obtainedAt) || !Number.isFinite(expiresAt)) return null;
     const grant: Grant = {
       authorization: { scheme: 'bearer', token: new Secret(entry.token, need.registry) },
       registry: need.registry,
@@ -395,10 +410,10 @@ export class Seam<R, Q extends RegistryRequest> {
       service: need.service,
       principal,
       from: 'exchange',
-      asked: parseScopes(entry.asked),
+      asked: parseScopes(asked),
       granted: typeof entry.granted === 'string' ? parseScopes(entry.granted) : null,
-      obtainedAt: entry.obtainedAt,
-      expiresAt: entry.expiresAt,
+      obtainedAt,
+      expiresAt,
     };
     return timeLeft(grant, now()) > 0 ? grant : null;
   }
@@ -415,6 +430,18 @@ export class Seam<R, Q extends RegistryRequest> {
       expiresAt: grant.expiresAt,
     } as const;
     await orNothing(() => store.write(key, entry));
+  }
+}
+
+/** Whether a stored grant is what was sought: for a refresh a newer one, after a refusal one obtained since (Q58). */
+function serves(grant: Grant, reason: Errand['reason'], begun: number, at: number): boolean {
+  switch (reason) {
+    case 'missing':
+      return true;
+    case 'refresh':
+      return !isDue(grant, at);
+    case 'refused':
+      return grant.obtainedAt > begun;
   }
 }
 
