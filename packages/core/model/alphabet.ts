@@ -639,6 +639,8 @@ const scopeCases: Readonly<Record<string, Pick<Need, 'scopes' | 'challenged'>>> 
     challenged: parseScopes(`${pull} ${another}`),
   },
   'to push': { scopes: parseScopes(all), challenged: parseScopes(all) },
+  'to mount, on a hint': { scopes: parseScopes(`${all} ${another}`), challenged: [] },
+  'to mount': { scopes: parseScopes(`${all} ${another}`), challenged: parseScopes(`${all} ${another}`) },
 };
 
 /** Every registry with every realm and every case of scopes, for the user and for nobody. */

@@ -13,7 +13,7 @@ import { inspect } from 'node:util';
 import type { ExchangeAnswer, HandshakeAnswer, RegistrySend } from '../src/effect.ts';
 import type { Need } from '../src/grant.ts';
 import type { Policy } from '../src/policy.ts';
-import { coversScopes, formatScopes, parseScopes, unionScopes } from '../src/scope.ts';
+import { coversScopes, formatScopes, parseScopes, type Scope, unionScopes } from '../src/scope.ts';
 import { canary, type Fact, factIn, factOf, type Offer, registries, type Said } from './alphabet.ts';
 import { type ExchangeNode, type ExchangeRun, secretsOf } from './exchanges.ts';
 import { demandsMore, type HandshakeNode, type HandshakeRun, type Used } from './handshakes.ts';
@@ -419,31 +419,30 @@ export const rules = {
       ({ after }) => (after.ghost.widenings > 1 ? 'widened twice' : after.ghost.widenings === 1 || undefined),
     ],
     exchange: [
-      // Q28 to Q30: several entries that are refused are narrowed to what was challenged, before it is final.
+      // Q28 to Q30: several entries that are refused are narrowed to what was challenged, and those of a mount to its target
+      // (requirement 139), before it is final.
       ({ before, said, after }) => {
         if (before === null || said?.answer.type !== 'token-response' || after.state.phase !== 'failed')
           return;
         const { status } = said.answer.head;
-        const { scopes, challenged } = before.ghost.need;
-        if ((status !== 400 && status !== 403) || scopes.length < 2 || challenged.length === 0) return;
+        const parts = partsOf(before.ghost.need);
+        if ((status !== 400 && status !== 403) || parts.length === 0) return;
         if (after.state.failure.kind !== 'token-refused' || !('awaiting' in before.state)) return;
         return (
-          same(askedIn(before), challenged) ||
+          parts.some((part) => same(askedIn(before), part)) ||
           `refused ${formatScopes(askedIn(before))}, and nothing less was tried`
         );
       },
       ({ after }) => {
         if (!('awaiting' in after.state)) return;
-        const { scopes, challenged } = after.ghost.need;
         const asked = askedIn(after);
-        return same(asked, scopes) || same(asked, challenged) || `asked for ${formatScopes(asked)}`;
+        return isWholeOrPart(asked, after.ghost.need) || `asked for ${formatScopes(asked)}`;
       },
       ({ after }) => {
         if (after.state.phase !== 'granted') return;
-        const { asked } = after.state.grant;
-        const { scopes, challenged } = after.ghost.need;
         return (
-          same(asked, scopes) || same(asked, challenged) || 'a grant says it was asked for something else'
+          isWholeOrPart(after.state.grant.asked, after.ghost.need) ||
+          'a grant says it was asked for something else'
         );
       },
     ],
@@ -609,6 +608,21 @@ function isStripped(node: HandshakeNode): boolean {
 }
 
 /** What a token request asks for, read back from its URL or form. */
+/** What may be asked for in place of all that is needed: what was challenged, or else the target of a mount. */
+function partsOf({ scopes, challenged, repository }: Need): readonly (readonly Scope[])[] {
+  if (challenged.length > 0 && !coversScopes(challenged, scopes))
+    return scopes.length > 1 ? [challenged] : [];
+  const isTarget = (scope: Scope) => formatScopes([scope]).startsWith(`repository:${repository}:`);
+  const isPull = (scope: Scope) => formatScopes([scope]).endsWith(':pull');
+  const target = scopes.filter(isTarget);
+  const isMount = target.some((scope) => !isPull(scope)) && target.length < scopes.length;
+  return isMount && scopes.every((scope) => isTarget(scope) || isPull(scope)) ? [target] : [];
+}
+
+function isWholeOrPart(asked: unknown, need: Need): boolean {
+  return [need.scopes, ...partsOf(need)].some((part) => same(asked, part));
+}
+
 function askedIn({ state }: ExchangeNode) {
   if (!('awaiting' in state)) return [];
   const { url, form } = state.awaiting;

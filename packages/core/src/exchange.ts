@@ -26,7 +26,7 @@ import { headerValue, type Problem } from './message.ts';
 import type { Policy } from './policy.ts';
 import { readProblems } from './problem.ts';
 import { addressesFor, judgeRealm } from './realm.ts';
-import { coversScopes, formatScopes, isPullOnly, type Scope } from './scope.ts';
+import { coversScopes, formatScopes, isPullOnly, repositoriesOf, type Scope } from './scope.ts';
 import { Secret } from './secret.ts';
 
 /** Who asks, beside the credential. */
@@ -273,19 +273,28 @@ function afterRefusedGet(context: ExchangeContext, answer: TokenAnswer): Exchang
   return narrower(context, answer, get) ?? withoutCredential(context, answer);
 }
 
-/** Q28 to Q30: some servers refuse a list of scopes for one entry in it; what was challenged is then asked for alone. */
+/** Q28 to Q30: some servers refuse a list of scopes for one entry in it; a part of it is then asked for alone. */
 function narrower(
   context: ExchangeContext,
   answer: TokenAnswer,
   again: (context: ExchangeContext) => ExchangeState,
 ): ExchangeState | null {
   const { status } = answer.head;
-  const { need, held, scopes } = context;
+  const { held, scopes } = context;
   if (status !== 400 && status !== 403) return null;
   // A credential that is refused by that name is not sent again (requirement 89).
   if (held !== null && oauthError(answer) === 'invalid_grant') return null;
-  const isPart = need.challenged.length > 0 && !coversScopes(need.challenged, scopes);
-  return isPart && scopes.length > 1 ? again({ ...context, scopes: need.challenged }) : null;
+  const part = partOf(context);
+  return part !== null && scopes.length > 1 ? again({ ...context, scopes: part }) : null;
+}
+
+/** What was challenged, or else what a mount needs when its source may not be read: to upload (requirement 139). */
+function partOf({ need, scopes }: ExchangeContext): readonly Scope[] | null {
+  const { challenged, repository } = need;
+  if (challenged.length > 0 && !coversScopes(challenged, scopes)) return challenged;
+  const source = scopes.filter((scope) => repositoriesOf([scope])[0] !== repository);
+  const target = scopes.filter((scope) => repositoriesOf([scope])[0] === repository);
+  return isPullOnly(source) && target.length > 0 && !isPullOnly(target) ? target : null;
 }
 
 /** Q34: an expired credential need not break a public pull, where policy says so. */

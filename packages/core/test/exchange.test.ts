@@ -452,11 +452,43 @@ describe('rule 6: several entries that are refused (Q28 to Q30)', () => {
     expect(new Run({ need: wide }).respond(403).asked).toBe('repository:team/app:pull repository:other:pull');
   });
 
+  const mount: Need = {
+    ...need,
+    scopes: parseScopes('repository:team/app:pull,push repository:other:pull'),
+    challenged: [],
+  };
+
+  test.each([
+    ['on a hint', mount],
+    ['challenged for both', { ...mount, challenged: mount.scopes }],
+    [
+      'challenged for both, which is less than was asked for',
+      { ...mount, scopes: [...mount.scopes, ...parseScopes('registry:catalog:*')], challenged: mount.scopes },
+    ],
+  ])(
+    'of a mount lead to its target alone, since it may yet be an upload (requirement 139): %s',
+    (_, about) => {
+      let run = new Run({ need: about }).respond(403);
+      if (about.scopes.length > 2) run = run.respond(403);
+      expect(run.asked).toBe('repository:team/app:pull,push');
+      expect(formatScopes(run.respond(200, token).grant.asked)).toBe('repository:team/app:pull,push');
+    },
+  );
+
+  test('of a mount whose target is refused as well are final', () => {
+    const run = new Run({ need: mount }).respond(403).respond(403);
+    expect(run.failure).toMatchObject({ kind: 'token-refused', asked: 'repository:team/app:pull,push' });
+  });
+
   test.each<[string, Need, number, string]>([
     ['one entry', { ...need, scopes: parseScopes('repository:team/app:pull,push') }, 403, ''],
     ['nothing was challenged', { ...two, challenged: [] }, 403, ''],
     ['all of it was challenged', { ...two, challenged: two.scopes }, 403, ''],
     ['another status', two, 404, ''],
+    ['another status, for a mount', mount, 401, ''],
+    ['the source of what looks like a mount is to be pushed to', { ...mount, repository: 'other' }, 403, ''],
+    ['none of it is for the request’s own repository', { ...mount, repository: 'third' }, 403, ''],
+    ['the request is about no repository', { ...mount, repository: null }, 403, ''],
     ['the credential is refused by name', two, 400, invalidGrant],
   ])('do not when %s', (_, about, status, text) => {
     expect(new Run({ need: about }).respond(status, text).state.phase).toBe('failed');

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { defaultPolicy } from '../src/policy.ts';
+import { parseScopes } from '../src/scope.ts';
 import {
   fromJson,
   replay,
@@ -199,6 +200,8 @@ describe('what each step means', () => {
   });
   const askedFor = (scopes: string, authorization = basic as typeof basic | null) =>
     send({ to: 'authority', url: `${realm}?${new URLSearchParams({ scope: scopes })}`, authorization });
+  const mount = (query = `?mount=sha256:${'a'.repeat(64)}&from=c/d`) =>
+    send({ method: 'POST', url: `${registry}/v2/a/b/blobs/uploads/${query}` });
   const table: readonly (readonly [what: string, steps: readonly TranscriptStep[], said: string])[] = [
     [
       'Basic',
@@ -244,6 +247,57 @@ describe('what each step means', () => {
     ['a challenge that is not answered', [sent(401, 'failed')], 'this is not answered'],
     ['no response', [sent(0, 'failed', { answer: silence })], 'no response came'],
     ['an open registry', [sent(200, 'answered')], 'the registry asks for nothing: this is its answer'],
+    [
+      'a mount, which it was',
+      [sent(201, 'answered', { effect: mount() })],
+      'the registry asks for nothing: this is its answer',
+    ],
+    [
+      'a mount that begins an upload, by a token that the server narrowed (requirement 139)',
+      [
+        obtained({ answer: granted({ granted: parseScopes('repository:a/b:pull,push') }) }),
+        sent(202, 'answered', { effect: mount() }),
+      ],
+      'a token for repository:a/b:pull,push is at hand, good for 299.9 s more\n' +
+        'not mounted, since the token does not read c/d: an upload begins in its place',
+    ],
+    [
+      'a mount that begins an upload, by a token for both',
+      [
+        obtained({ answer: granted({ asked: parseScopes('repository:a/b:pull,push repository:c/d:pull') }) }),
+        sent(202, 'answered', { effect: mount() }),
+      ],
+      'a token for repository:a/b:pull,push repository:c/d:pull is at hand, good for 299.9 s more\n' +
+        'not mounted, since c/d lacks the blob or does not show it: an upload begins in its place',
+    ],
+    [
+      'a mount that begins an upload, by a password',
+      [
+        obtained({ answer: granted({ from: 'credential', authorization: basic }) }),
+        sent(202, 'answered', { effect: mount() }),
+      ],
+      'send user name and password to https://registry.example itself\n' +
+        'not mounted, since c/d lacks the blob or does not show it: an upload begins in its place',
+    ],
+    [
+      'a mount that begins an upload after what could not be obtained',
+      [
+        obtained({ answer: { type: 'refused', at: 1_100, failure: sample('rate-limited') } }),
+        sent(202, 'answered', { effect: mount() }),
+      ],
+      'that did not work (rate-limited): begin anew\n' +
+        'not mounted, since c/d lacks the blob or does not show it: an upload begins in its place',
+    ],
+    [
+      'an upload',
+      [sent(202, 'answered', { effect: mount('') })],
+      'the registry asks for nothing: this is its answer',
+    ],
+    [
+      'an upload to what a record that was changed calls a URL',
+      [sent(202, 'answered', { effect: send({ method: 'POST', url: 'nowhere' }) })],
+      'the registry asks for nothing: this is its answer',
+    ],
     ['the last 401', [sent(401, 'answered')], 'this is the registry’s last word'],
     ['the last 403', [sent(403, 'answered')], 'this is the registry’s last word'],
     ['another error', [sent(404, 'answered')], 'this is the registry’s answer, and not about authorization'],
@@ -349,7 +403,7 @@ describe('what each step means', () => {
         exchanged(400, '', 'posting', { phase: 'posting', effect: post }),
         exchanged(403, '', 'failed', { phase: 'posting', effect: post }),
       ],
-      'refused for all of that: ask for what the registry named, alone\nthe token server gives no token',
+      'refused for all of that: ask for repository:a/b:pull alone\nthe token server gives no token',
     ],
     [
       'a credential that is refused (Q34)',

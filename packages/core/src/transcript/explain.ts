@@ -6,7 +6,7 @@
  */
 
 import { readTokenResponse } from '../grant.ts';
-import { formatScopes, type Scope } from '../scope.ts';
+import { coversScopes, formatScopes, parseScopes, type Scope } from '../scope.ts';
 import { followingHandshake, originOf, parameter } from './legs.ts';
 import type {
   BegunStep,
@@ -46,6 +46,7 @@ function explainSent(step: SentStep, steps: readonly TranscriptStep[], index: nu
   const { status } = answer.head;
   const following = followingHandshake(steps, index);
   const carried = effect.authorization !== null;
+  const source = mountSource(effect);
   switch (next) {
     case 'obtaining': {
       return following?.phase === 'obtaining'
@@ -59,6 +60,7 @@ function explainSent(step: SentStep, steps: readonly TranscriptStep[], index: nu
     default:
       if (status === 401 || status === 403) return 'this is the registry’s last word';
       if (status >= 400) return 'this is the registry’s answer, and not about authorization';
+      if (status === 202 && source !== null) return explainUpload(source, steps, index);
       return `${carried ? 'the registry takes it' : 'the registry asks for nothing'}: this is its answer`;
   }
 }
@@ -83,6 +85,23 @@ function explainAgain(step: SentStep, status: number, following: TranscriptStep 
   return to === from
     ? 'redirected within the registry'
     : `redirected to ${to}: go there with nothing that was for ${from}`;
+}
+
+/** Requirement 139: an upload begins where a mount was asked for. Why is told where it is known. */
+function explainUpload(source: string, steps: readonly TranscriptStep[], index: number): string {
+  const held = steps.slice(0, index).findLast((step) => step.phase === 'obtaining');
+  const grant = held?.answer.type === 'granted' ? held.answer.grant : null;
+  const reads = parseScopes(`repository:${source}:pull`);
+  const isUnread = grant?.from === 'exchange' && !coversScopes(grant.granted ?? grant.asked, reads);
+  const why = isUnread ? `the token does not read ${source}` : `${source} lacks the blob or does not show it`;
+  return `not mounted, since ${why}: an upload begins in its place`;
+}
+
+/** The repository that a request would mount a blob from, or `null` when it mounts none (distribution spec, end-11). */
+function mountSource({ method, url }: RecordedSend): string | null {
+  if (method !== 'POST' || !URL.canParse(url)) return null;
+  const query = new URL(url).searchParams;
+  return query.has('mount') ? query.get('from') : null;
 }
 
 function explainObtained(step: ObtainedStep, steps: readonly TranscriptStep[], index: number): string {
@@ -129,7 +148,7 @@ function explainExchanged(step: ExchangedStep, steps: readonly TranscriptStep[],
   }
   return phase === 'posting' && next === 'getting'
     ? 'this token server takes no POST: ask by GET'
-    : 'refused for all of that: ask for what the registry named, alone';
+    : `refused for all of that: ask for ${asked(again.effect)} alone`;
 }
 
 /** Whether a token request carries a credential: only those that do are POSTed. */
