@@ -444,20 +444,20 @@ describe('the key of the names', () => {
     expect(lstatSync(join(path, 'key')).isFile()).toBe(true);
   });
 
-  it('is one for all who start at once', async () => {
+  it.each([
+    ['none', null],
+    ['a torn one', Buffer.alloc(5)],
+  ])('is one for all who start at once where there was %s', async (_what, before) => {
     const path = folderOf();
-    const stores = Array.from({ length: 50 }, () => fileTokenStore({ path }));
-    await Promise.all(
-      stores.map((store, i) =>
-        store.write({ ...grantKey, scopes: `repository:a${i}:pull` }, grant({ token: `t${i}` })),
-      ),
+    mkdirSync(path, { recursive: true });
+    if (before !== null) writeFileSync(join(path, 'key'), before, { mode: 0o600 });
+    const keys = Array.from(
+      { length: 50 },
+      (_, i): GrantKey => ({ ...grantKey, scopes: `repository:a${i}:pull` }),
     );
-    const found = await Promise.all(
-      stores.map((_, i) =>
-        tokenIn(fileTokenStore({ path }), { ...grantKey, scopes: `repository:a${i}:pull` }),
-      ),
-    );
-    expect(found).toEqual(stores.map((_, i) => `t${i}`));
+    await Promise.all(keys.map((key) => fileTokenStore({ path }).write(key, grant({ token: key.scopes }))));
+    const found = await Promise.all(keys.map((key) => tokenIn(fileTokenStore({ path }), key)));
+    expect(found).toEqual(keys.map((key) => key.scopes));
     expect(readdirSync(path).length).toBe(51);
   });
 });

@@ -80,7 +80,7 @@ const keyFile = 'key';
 const keyLength = 32;
 const entryName = /^[0-9a-f]{64}$/;
 const temporaryName = /^(?:[0-9a-f]{64}|key)\.[0-9a-f]{16}\.tmp$/;
-const lockName = /^[0-9a-f]{64}\.once\.lock$/;
+const lockName = /^(?:[0-9a-f]{64}|key)\.once\.lock$/;
 
 /**
  * A store in a folder of the user's own, for all of the user's processes: a second process finds the first one's tokens, and
@@ -236,9 +236,18 @@ async function makeSecret(folder: PrivateFolder): Promise<Buffer | null> {
   await folder.create(keyFile, randomBytes(keyLength));
   const made = await readSecret(folder);
   if (made !== null) return made;
-  await folder.remove(keyFile);
-  await folder.create(keyFile, randomBytes(keyLength));
-  return readSecret(folder);
+  // One at a time: whoever comes second would remove what the first has made.
+  return withLock(
+    join(folder.path, `${keyFile}.once`),
+    async () => {
+      const repaired = await readSecret(folder);
+      if (repaired !== null) return repaired;
+      await folder.remove(keyFile);
+      await folder.create(keyFile, randomBytes(keyLength));
+      return readSecret(folder);
+    },
+    { waitMs: lockWait },
+  );
 }
 
 /** Removes what has ended and what killed processes left, and of the rest the oldest while it is too much. */
