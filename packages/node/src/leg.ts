@@ -3,13 +3,13 @@
  *
  * Rules of this file:
  * 1. Nobody downstream sees a response before `flow`. What comes until then is held, `readAhead` bytes at most.
- * 2. A sink may pause, resume, abort and throw whenever it is called. What it throws ends the response with that error, told
- *    to the sink's own `error`, as undici does with its handlers; `error` or `end` is the last thing a sink is told.
+ * 2. A sink or observer may pause, resume, abort and throw whenever it is called. What it throws ends the request with that
+ *    error, told to the sink's own `error`, as undici does with its handlers; `error` or `end` is the last thing a sink is told.
  * 3. A request that waits for a connection has no controller yet. An abort ends the wait at once, and the request when its
  *    turn comes.
  */
 
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate as turn } from 'node:timers/promises';
 import { type Dispatcher, errors } from 'undici';
 
 /** Header fields as undici hands them over: names in lower case, repeated fields as an array. */
@@ -70,6 +70,8 @@ export class Leg implements Dispatcher.DispatchHandler {
   /** The sink was told the last thing. */
   #told = false;
   #awaited: (() => void) | null = null;
+  /** undici has called, in the middle of writing the request or of taking up its response. */
+  #called = false;
 
   constructor(observer: Observer | null, settled: (error: Error | null) => void, ended: () => void) {
     this.#observer = observer;
@@ -111,7 +113,9 @@ export class Leg implements Dispatcher.DispatchHandler {
   abort(reason: Error): void {
     if (this.#abort !== null) return;
     this.#abort = { reason };
-    this.#controller?.abort(reason);
+    // An abort in the tick in which undici 8.12 writes a body to a new HTTP/2 session makes its next request loop for ever.
+    if (this.#called) setImmediate(() => this.#controller?.abort(reason));
+    else this.#controller?.abort(reason);
     // Nothing comes of the controller when there is none, or when all that it had to say was said and is held here.
     if (this.#over === null || !('error' in this.#over)) this.#fail(reason);
   }
@@ -135,7 +139,7 @@ export class Leg implements Dispatcher.DispatchHandler {
     }
     // undici lends a connection again a turn after its response has ended. Whoever reads the beginning of an answer may be
     // about to send the request anew, and the turn saves a connection.
-    if (this.#over !== null) await setImmediate();
+    if (this.#over !== null) await turn();
     if (this.#over !== null && 'error' in this.#over) throw this.#over.error;
     return Buffer.concat(this.#queue).subarray(0, bytes);
   }
@@ -168,16 +172,16 @@ export class Leg implements Dispatcher.DispatchHandler {
   }
 
   onBodySent(chunk: Buffer): void {
-    this.#observer?.onBodySent(chunk);
+    this.#observe((observer) => observer.onBodySent(chunk));
   }
 
   onRequestSent(): void {
     if (this.progress === 'sending') this.progress = 'waiting';
-    this.#observer?.onRequestSent();
+    this.#observe((observer) => observer.onRequestSent());
   }
 
   onResponseStarted(): void {
-    this.#observer?.onResponseStarted();
+    this.#observe((observer) => observer.onResponseStarted());
   }
 
   onResponseStart(
@@ -187,7 +191,7 @@ export class Leg implements Dispatcher.DispatchHandler {
     statusText = '',
   ): void {
     if (status < 200) {
-      this.#observer?.onInformation(controller, status, headers, statusText);
+      this.#observe((observer) => observer.onInformation(controller, status, headers, statusText));
       return;
     }
     this.progress = 'answered';
@@ -218,6 +222,19 @@ export class Leg implements Dispatcher.DispatchHandler {
     // What could not be parsed is in it, maybe a token, and what is thrown is logged.
     if ('data' in error && error instanceof errors.HTTPParserError) error.data = undefined;
     this.#fail(error);
+  }
+
+  /** What an observer throws ends the request. undici lets some of it through to the event loop. */
+  #observe(tell: (observer: Observer) => void): void {
+    if (this.#observer === null || this.#abort !== null) return;
+    this.#called = true;
+    try {
+      tell(this.#observer);
+    } catch (error) {
+      this.abort(asError(error));
+    } finally {
+      this.#called = false;
+    }
   }
 
   #fail(error: Error): void {

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import { type BodyInit, FormData, request, fetch as undiciFetch } from 'undici';
 import { describe, expect, test } from 'vitest';
 import { registryAuth } from '../src/index.ts';
-import { agent, aliceAt, listening, recorder, serve, turn, until } from './stage.ts';
+import { agent, aliceAt, listening, recorder, rest, serve, turn, until } from './stage.ts';
 import { failOnUncaught } from './uncaught.ts';
 
 failOnUncaught();
@@ -320,7 +320,7 @@ describe('back-pressure, in bytes at the sockets', () => {
     });
     const dispatcher = agent().compose(registryAuth());
     const { body } = await request(`${url}/v2/x`, { dispatcher });
-    await resting(() => written);
+    await rest(() => written);
     expect(written).toBeGreaterThan(0);
     expect(written).toBeLessThan(inFlight);
     let read = 0;
@@ -353,7 +353,7 @@ describe('back-pressure, in bytes at the sockets', () => {
     const dispatcher = agent().compose(registryAuth());
     const call = request(url + UPLOAD, { dispatcher, method: 'PUT', body });
     await until(() => arrived !== null);
-    await resting(() => made);
+    await rest(() => made);
     expect(made).toBeGreaterThan(0);
     expect(made).toBeLessThan(inFlight);
     (arrived as IncomingMessage | null)?.on('data', ({ length }) => {
@@ -364,12 +364,3 @@ describe('back-pressure, in bytes at the sockets', () => {
     expect(taken).toBe(size);
   });
 });
-
-/** Waits until `count` stays as it is for a hundred turns of the event loop. */
-async function resting(count: () => number): Promise<void> {
-  let last = -1;
-  for (let still = 0; still < 100; still = count() === last ? still + 1 : 0) {
-    last = count();
-    await turn();
-  }
-}

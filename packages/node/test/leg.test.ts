@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { Client, type Dispatcher, errors } from 'undici';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Leg } from '../src/leg.ts';
-import { closing, recorder, serve, turn, until } from './stage.ts';
+import { closing, recorder, rest, serve, turn, until } from './stage.ts';
 
 type Answer = Parameters<typeof serve>[0];
 
@@ -60,15 +60,6 @@ function flood(response: Parameters<Answer>[1]): () => number {
   };
   write();
   return () => written;
-}
-
-/** Waits until `count` stays as it is. */
-async function rest(count: () => number): Promise<void> {
-  let last = -1;
-  for (let still = 0; still < 100; still = count() === last ? still + 1 : 0) {
-    last = count();
-    await turn();
-  }
 }
 
 test('what comes is held in order, and nothing more is taken than 64 KiB and what is on its way', async () => {

@@ -79,6 +79,15 @@ export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await turn();
 }
 
+/** Waits until `count` stays as it is for a hundred turns of the event loop. */
+export async function rest(count: () => number): Promise<void> {
+  let last = -1;
+  for (let still = 0; still < 100; still = count() === last ? still + 1 : 0) {
+    last = count();
+    await turn();
+  }
+}
+
 /** What a handler of undici is told, in order, and the controllers it is told it with. */
 export function recorder(overrides: Partial<Dispatcher.DispatchHandler> = {}) {
   const events: string[] = [];
