@@ -113,7 +113,11 @@ export function webStream(leg: Leg, signal: AbortSignal | null): ReadableStream<
       const held = new WeakRef(controller);
       const abort = (): void => held.deref()?.error(signal?.reason);
       signal?.addEventListener('abort', abort);
-      stop = () => signal?.removeEventListener('abort', abort);
+      stop = () => {
+        signal?.removeEventListener('abort', abort);
+        // Until the next collection but one it would keep what is over.
+        lost.unregister(source);
+      };
       source.on('error', (error) => {
         stop();
         held.deref()?.error(failed(error));
@@ -139,10 +143,11 @@ export function webStream(leg: Leg, signal: AbortSignal | null): ReadableStream<
       leg.abort(asError(reason));
     },
   });
-  lost.register(stream, () => {
+  const end = (): void => {
     stop();
     leg.abort(new errors.RequestAbortedError());
-  });
+  };
+  lost.register(stream, end, source);
   return stream;
 }
 
