@@ -576,6 +576,21 @@ describe('trust', () => {
   });
 
   if (isRoot) {
+    it('is no store for a user who has no home, as clusters assign them', async () => {
+      vi.stubEnv('HOME', undefined);
+      vi.stubEnv('XDG_CACHE_HOME', undefined);
+      await asNobody(async () => {
+        const store = fileTokenStore();
+        expect(store.path).toBeNull();
+        await store.write(grantKey, grant());
+        await store.forget(grantKey);
+        await store.clear();
+        expect([await store.read(grantKey), await store.list()]).toEqual([null, []]);
+        expect(await store.once(grantKey, async () => 'done')).toBe('done');
+      }, 54_321);
+      expect(warnings).toEqual([]);
+    });
+
     it('does not take the file, key or folder of another user', async () => {
       const { path, file, store } = await filled();
       chownSync(file, nobody, nobody);
@@ -638,8 +653,8 @@ describe('trust', () => {
   });
 
   /** Runs `work` as a user who may not do everything. */
-  async function asNobody(work: () => Promise<void>): Promise<void> {
-    process.seteuid?.(nobody);
+  async function asNobody(work: () => Promise<void>, user = nobody): Promise<void> {
+    process.seteuid?.(user);
     try {
       await work();
     } finally {
