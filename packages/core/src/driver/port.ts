@@ -120,12 +120,18 @@ export type StoreEntry =
       readonly expiresAt: number;
     };
 
-/** Grants and challenges that outlive the process. A store that fails is a store that knows nothing. */
+/**
+ * Grants and challenges that outlive the process. A store that fails is a store that knows nothing. One that processes or
+ * machines share keeps times on a clock that they share too, and knows nothing of what lies in the future by it.
+ */
 export interface TokenStore {
   read(key: StoreKey): Promise<StoreEntry | null>;
   write(key: StoreKey, entry: StoreEntry): Promise<void>;
   forget(key: StoreKey): Promise<void>;
-  /** Runs `work` in one process at a time for `key`, where the store can. */
+  /**
+   * Runs `work` in one process at a time for `key`, where the store can. `work` reads the entry anew, so that the next in turn
+   * finds what the one before wrote; a store that cannot give a turn soon runs it all the same.
+   */
   once?<T>(key: StoreKey, work: () => Promise<T>): Promise<T>;
 }
 
