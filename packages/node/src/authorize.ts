@@ -6,12 +6,11 @@
  */
 
 import { type Authorized, createAuthorizer } from '@reg/core/driver';
-import { Agent, getGlobalDispatcher } from 'undici';
 import { channels } from './diagnostics.ts';
 import type { RegistryFetchOptions } from './fetch.ts';
 import type { Leg } from './leg.ts';
 import { defaultUserAgent } from './options.ts';
-import { boundOrigin, servesOrigin } from './origin.ts';
+import { dispatcherFor } from './origin.ts';
 import { type Carried, createSend } from './send.ts';
 
 /** A request that a header is wanted for. */
@@ -43,13 +42,11 @@ export interface RegistryAuthorizer {
 /** Authorizes requests that another HTTP client sends. Each call of this has a memory of its own, unless `cache` is shared. */
 export function createRegistryAuthorizer(options: RegistryFetchOptions = {}): RegistryAuthorizer {
   const { dispatcher, userAgent = defaultUserAgent, ...core } = options;
-  let ownAgent: Agent | null = null;
-  const send = createSend<Carried>((wire, leg, { url, to }) => {
-    const given = dispatcher ?? getGlobalDispatcher();
-    if (servesOrigin(boundOrigin(given), url, to)) return void given.dispatch(wire, leg);
-    ownAgent ??= new Agent();
-    ownAgent.dispatch(wire, leg);
-  }, userAgent);
+  const choose = dispatcherFor(dispatcher);
+  const send = createSend<Carried>(
+    (wire, leg, { url, to }) => void choose(url, to).dispatch(wire, leg),
+    userAgent,
+  );
   const authorizer = createAuthorizer<Leg, Carried>({ ...core, channels, send });
 
   return {

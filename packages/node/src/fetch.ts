@@ -16,19 +16,20 @@
 
 import { isRegistryAuthError } from '@reg/core';
 import { createAuthorizer } from '@reg/core/driver';
-import { Agent, type Dispatcher, errors, getGlobalDispatcher } from 'undici';
+import { type Dispatcher, errors } from 'undici';
 import { type Content, contentOf } from './content.ts';
 import { channels } from './diagnostics.ts';
 import type { Leg, Observer } from './leg.ts';
 import { defaultUserAgent, type RegistryOptions } from './options.ts';
-import { boundOrigin, servesOrigin } from './origin.ts';
+import { dispatcherFor } from './origin.ts';
 import { responseOf } from './response.ts';
 import { type Carried, createSend } from './send.ts';
 
 export interface RegistryFetchOptions extends RegistryOptions {
   /**
-   * What puts requests on the wire. Default: undici's global dispatcher. Compose it with neither `redirect` nor `cache`. What is
-   * for another origin than the one a `Client` or `Pool` is bound to, a token server's say, goes through an `Agent` of its own.
+   * What puts requests on the wire. Default: undici's global dispatcher if the program has set one, else a `registryAgent()`
+   * that all share. Compose it with neither `redirect` nor `cache`. What is for another origin than the one a `Client` or `Pool`
+   * is bound to, a token server's say, goes through that agent as well.
    */
   readonly dispatcher?: Dispatcher;
 }
@@ -42,13 +43,11 @@ export interface RegistryFetchOptions extends RegistryOptions {
  */
 export function createRegistryFetch(options: RegistryFetchOptions = {}): typeof fetch {
   const { dispatcher, userAgent = defaultUserAgent, ...core } = options;
-  let ownAgent: Agent | null = null;
-  const send = createSend<Call>((wire, leg, { url, to }) => {
-    const given = dispatcher ?? getGlobalDispatcher();
-    if (servesOrigin(boundOrigin(given), url, to)) return void given.dispatch(wire, leg);
-    ownAgent ??= new Agent();
-    ownAgent.dispatch(wire, leg);
-  }, userAgent);
+  const choose = dispatcherFor(dispatcher);
+  const send = createSend<Call>(
+    (wire, leg, { url, to }) => void choose(url, to).dispatch(wire, leg),
+    userAgent,
+  );
   const authorizer = createAuthorizer<Leg, Call>({ ...core, channels, send });
 
   return async (input, init) => {

@@ -19,6 +19,7 @@ export {
   type WatchedExchange,
   type WatchedOperation,
 } from '@reg/core/driver';
+export { type RegistryAgentOptions, registryAgent } from './agent.ts';
 export { type AuthorizeRequest, createRegistryAuthorizer, type RegistryAuthorizer } from './authorize.ts';
 export {
   CredentialsError,
@@ -43,5 +44,6 @@ export {
 } from './credentials/index.ts';
 export { createRegistryFetch, type RegistryFetchOptions } from './fetch.ts';
 export { type RegistryAuthOptions, registryAuth } from './interceptor.ts';
+export { loadTrust, TrustError } from './network/index.ts';
 export type { RegistryOptions } from './options.ts';
 export { type FileTokenStore, type FileTokenStoreOptions, fileTokenStore } from './stores/index.ts';

@@ -17,8 +17,9 @@
 
 import { type HeaderList, isRegistryAuthError } from '@reg/core';
 import { type AbortSignalLike, createAuthorizer } from '@reg/core/driver';
-import { Agent, type Dispatcher, errors } from 'undici';
+import { type Dispatcher, errors } from 'undici';
 import { channels } from './diagnostics.ts';
+import { defaultAgent } from './agent.ts';
 import {
   bodyKind,
   hasField,
@@ -41,7 +42,10 @@ type Handler = Dispatcher.DispatchHandler;
 export interface RegistryAuthOptions extends RegistryOptions {
   /** Origins whose requests are acted on. Default: every origin. */
   readonly origins?: readonly string[];
-  /** What asks token servers for tokens when this is composed on a `Client` or a `Pool`. Default: an `Agent` of its own. */
+  /**
+   * What asks token servers for tokens when this is composed on a `Client` or a `Pool`. Default: a `registryAgent()` that all
+   * share.
+   */
   readonly tokenDispatcher?: Dispatcher;
 }
 
@@ -57,14 +61,12 @@ export interface RegistryAuthOptions extends RegistryOptions {
 export function registryAuth(options: RegistryAuthOptions = {}): Dispatcher.DispatcherComposeInterceptor {
   const { origins, tokenDispatcher, userAgent = defaultUserAgent, ...core } = options;
   const listed = origins === undefined ? null : new Set(origins.map((origin) => new URL(origin).origin));
-  let ownAgent: Agent | null = null;
 
   /** @param boundTo the origin of a `Client` or `Pool`; `null` for a `BalancedPool`, which decides by itself where to send */
   return (dispatch, boundTo?: string | null) => {
     const send = createSend<Call>((wire, leg, { url, to, request }) => {
       if (!servesOrigin(boundTo, url, to)) {
-        ownAgent ??= tokenDispatcher === undefined ? new Agent() : null;
-        (tokenDispatcher ?? ownAgent)?.dispatch(wire, leg);
+        (tokenDispatcher ?? defaultAgent()).dispatch(wire, leg);
         return;
       }
       const mayGoOn = dispatch(wire, leg);

@@ -1,11 +1,12 @@
 /**
- * Where a dispatcher sends what it is given.
+ * Which dispatcher sends a request, and where a dispatcher sends what it is given.
  *
- * Rules of this file: a `Client` or `Pool` sends everything to its own origin, whatever the request says. A token request has the
+ * Rules of this file: a dispatcher that the program chose, for this client or for all, is used; a `Client` or `Pool` sends everything to its own origin, whatever the request says. A token request has the
  * password in it, so it is asked first.
  */
 
-import type { Dispatcher } from 'undici';
+import { Agent, type Dispatcher, getGlobalDispatcher } from 'undici';
+import { defaultAgent } from './agent.ts';
 
 /** The origin a dispatcher is bound to; `null` when it chooses by itself (`BalancedPool`), `undefined` when it is bound to none. */
 export function boundOrigin(dispatcher: Dispatcher): string | null | undefined {
@@ -26,4 +27,27 @@ export function servesOrigin(
 ): boolean {
   if (bound === undefined) return true;
   return bound === null ? to === 'registry' : new URL(url).origin === bound;
+}
+
+/** What undici made when it was loaded, unless the program was faster. */
+const initial = getGlobalDispatcher();
+
+/** undici's global dispatcher, if the program has set it: what undici sets by itself is a plain `Agent`. */
+function chosenGlobally(): Dispatcher | null {
+  const dispatcher = getGlobalDispatcher();
+  const isPlain =
+    Object.getPrototypeOf(dispatcher) === Agent.prototype && dispatcher.dispatch === Agent.prototype.dispatch;
+  return dispatcher === initial && isPlain ? null : dispatcher;
+}
+
+/** Chooses what sends each request of a client that was given this dispatcher, or none. */
+export function dispatcherFor(
+  given: Dispatcher | undefined,
+): (url: string, to: 'registry' | 'authority') => Dispatcher {
+  let known: { readonly dispatcher: Dispatcher; readonly bound: string | null | undefined } | null = null;
+  return (url, to) => {
+    const dispatcher = given ?? chosenGlobally() ?? defaultAgent();
+    if (known?.dispatcher !== dispatcher) known = { dispatcher, bound: boundOrigin(dispatcher) };
+    return servesOrigin(known.bound, url, to) ? dispatcher : defaultAgent();
+  };
 }

@@ -5,9 +5,10 @@
  * registries and token servers refuse clients that have none (Q57); `dispatch` is called before `send` returns.
  */
 
-import type { HeaderList, NetworkPhase, RegistryRequest } from '@reg/core';
+import type { Head, HeaderList, NetworkPhase, RegistryRequest } from '@reg/core';
 import type { Outgoing, Reply, Send } from '@reg/core/driver';
 import type { Dispatcher } from 'undici';
+import { type Dialling, type DiallingOptions, dialling } from './agent.ts';
 import { beginningOf, textOf } from './body.ts';
 import { asError, Leg, type Observer, type Progress, type ResponseHeaders } from './leg.ts';
 
@@ -22,16 +23,18 @@ export interface Carried extends RegistryRequest {
 
 /** Sends with `dispatch`, which is told what is sent so that it can choose the dispatcher. */
 export function createSend<Q extends Carried>(
-  dispatch: (options: DispatchOptions, handler: Dispatcher.DispatchHandler, outgoing: Outgoing<Q>) => void,
+  dispatch: (options: DiallingOptions, handler: Dispatcher.DispatchHandler, outgoing: Outgoing<Q>) => void,
   userAgent: string,
 ): Send<Leg, Q> {
   return (outgoing, signal) =>
     new Promise((resolve, reject) => {
       const abort = (): void => leg.abort(asError(signal.reason));
+      const { addresses } = outgoing;
+      const wanted: Dialling | null = addresses === 'any' ? null : { addresses, checked: false };
       const leg = new Leg(
         outgoing.request?.observer ?? null,
         (error) => {
-          if (error === null) resolve(replyOf(leg));
+          if (error === null) resolve(replyOf(leg, wanted));
           else reject(signal.aborted ? error : withPhase(error, leg.progress));
         },
         () => signal.removeEventListener('abort', abort),
@@ -39,7 +42,8 @@ export function createSend<Q extends Carried>(
       if (signal.aborted) return abort();
       signal.addEventListener('abort', abort);
       try {
-        dispatch(optionsFor(outgoing, userAgent), leg, outgoing);
+        const options = optionsFor(outgoing, userAgent);
+        dispatch(wanted === null ? options : { ...options, [dialling]: wanted }, leg, outgoing);
       } catch (error) {
         leg.abort(asError(error));
       }
@@ -80,13 +84,26 @@ function grouped(headers: HeaderList, userAgent: string): Record<string, string 
   return Object.fromEntries(fields);
 }
 
-function replyOf(leg: Leg): Reply<Leg> {
+function replyOf(leg: Leg, wanted: Dialling | null): Reply<Leg> {
   return {
-    head: { status: leg.status, headers: headerList(leg.headers) },
+    head: headOf(leg),
     raw: leg,
+    ...(wanted?.checked ? { address: 'checked' } : {}),
     text: (limit) => textOf(leg, limit),
     peek: (limit) => beginningOf(leg, limit),
     discard: () => leg.discard(),
+  };
+}
+
+/** Of a success nobody may ever look at the fields. */
+function headOf({ status, headers }: Leg): Head {
+  let list: HeaderList | null = null;
+  return {
+    status,
+    get headers() {
+      list ??= headerList(headers);
+      return list;
+    },
   };
 }
 
@@ -106,6 +123,8 @@ function withPhase(error: Error, progress: Progress): Error {
 }
 
 function phaseOf(error: Error, progress: Progress): NetworkPhase {
+  // A server that wants another client certificate says so when it was already sent a request (RFC 8446 §4.6.2).
+  if (codeOf(error).startsWith('ERR_SSL_')) return 'tls';
   switch (progress) {
     case 'connecting':
       return connectPhase(error);
@@ -137,8 +156,16 @@ const tlsCodes = [
 /** undici's own refusals, for which no connection was tried. */
 const refusals = ['UND_ERR_INVALID_ARG', 'UND_ERR_NOT_SUPPORTED', 'UND_ERR_DESTROYED', 'UND_ERR_CLOSED'];
 
+function codeOf(error: Error): string {
+  return 'code' in error && typeof error.code === 'string' ? error.code : '';
+}
+
 function connectPhase(error: Error): NetworkPhase {
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  const code = codeOf(error);
+  // Our own errors know.
+  const known =
+    'phase' in error ? (['lookup', 'connect', 'tls'] as const).find((p) => p === error.phase) : undefined;
+  if (known !== undefined) return known;
   if ('syscall' in error && error.syscall === 'getaddrinfo') return 'lookup';
   if (tlsCodes.some((beginning) => code.startsWith(beginning))) return 'tls';
   return refusals.includes(code) ? 'unknown' : 'connect';

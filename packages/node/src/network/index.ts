@@ -1,1 +1,18 @@
-export {};
+export { BlockedAddressError, checkedLookup, refuseAddress } from './address.ts';
+export {
+  type Certs,
+  CertsError,
+  type CertsOptions,
+  type CertsStep,
+  certFolders,
+  certsFor,
+  type TlsOptions,
+} from './certs.ts';
+export {
+  type Environment,
+  type ProxyDecision,
+  ProxyError,
+  ProxyServer,
+  proxyFor,
+} from './proxy.ts';
+export { loadTrust, TrustError, trustFile } from './trust.ts';
