@@ -2,7 +2,7 @@
 
 import { configFile, type Flavor } from './config-file.ts';
 import { Helpers } from './helpers.ts';
-import { containersPaths, dockerPath, type SurroundingsOptions, surroundings } from './places.ts';
+import { defaultPath, type SurroundingsOptions } from './places.ts';
 import { keychainOver } from './source.ts';
 import type { ExplainingKeychain } from './trail.ts';
 
@@ -37,13 +37,6 @@ export function dockerKeychain(options: DockerKeychainOptions = {}): ExplainingK
     const at = path ?? defaultPath(flavor, options);
     return at === null ? [] : [configFile(at, flavor, helpers)];
   });
-}
-
-/** Where `docker login` or `podman login` writes. */
-export function defaultPath(flavor: Flavor, options: SurroundingsOptions): string | null {
-  const around = surroundings(options);
-  if (flavor === 'docker') return dockerPath(around);
-  return around.env['REGISTRY_AUTH_FILE'] || (containersPaths(around)[0] ?? null);
 }
 
 export function helpersFor({ env = process.env, onHelperError = 'fail' }: FileKeychainOptions): Helpers {

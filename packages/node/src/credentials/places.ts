@@ -7,6 +7,7 @@
 
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
+import type { Flavor } from './config-file.ts';
 
 /** What the places depend on. */
 export interface Surroundings {
@@ -57,6 +58,13 @@ export function containersPaths({ env, home, platform, uid }: Surroundings): rea
   }
   if (config !== null) paths.push(join(config, 'containers', 'auth.json'));
   return paths;
+}
+
+/** Where `docker login` or `podman login` writes. */
+export function defaultPath(flavor: Flavor, options: SurroundingsOptions): string | null {
+  const around = surroundings(options);
+  if (flavor === 'docker') return dockerPath(around);
+  return around.env['REGISTRY_AUTH_FILE'] || (containersPaths(around)[0] ?? null);
 }
 
 /** What Docker wrote before 1.7. */

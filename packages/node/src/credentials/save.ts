@@ -8,13 +8,12 @@
 import type { Credential } from '@reg/core';
 import { isObject, member, objectIn, shown } from './config.ts';
 import { type Flavor, helperIn, type Named } from './config-file.ts';
-import { defaultPath } from './docker.ts';
 import { configAt, editConfig } from './edit.ts';
 import { hasControl } from './entry.ts';
 import { CredentialsError } from './error.ts';
 import { helperErase, helperList, helperStore } from './helper.ts';
 import { keysOf, type Names, namesOf } from './names.ts';
-import type { SurroundingsOptions } from './places.ts';
+import { defaultPath, type SurroundingsOptions } from './places.ts';
 
 export interface SaveOptions extends SurroundingsOptions {
   /** The file to write. Default: the one that `docker login` writes, or with the flavor `containers` `podman login`. */
