@@ -40,13 +40,33 @@ export function configFile(path: string, format: FileFormat, helpers: Helpers): 
     name: path,
     async look(query, trail) {
       const config = await readConfig(path, trail);
+      const { registry, repository } = query;
       if (config === null) return null;
-      const helper = format === 'flat' ? null : helperIn(path, config, query.registry, format, trail);
-      if (helper !== null) return askHelper(path, helper, query, trail, helpers);
-      const auths = format === 'flat' ? config : objectIn(path, config, 'auths');
-      return entryIn(path, auths, keysIn(auths, query, format), query.registry, trail);
+      if (format === 'flat')
+        return entryIn(path, config, flatKeys(Object.keys(config), registry), registry, trail);
+      const login = { path, flavor: format, registry: registry.origin };
+      const helper = helperIn(path, config, registry, format, trail);
+      if (helper !== null) {
+        const match = await askHelper(path, helper, query, trail, helpers);
+        return match === null ? null : { ...match, login };
+      }
+      const auths = objectIn(path, config, 'auths');
+      const all = Object.keys(auths);
+      const keys =
+        format === 'docker' ? dockerKeys(all, registry) : containersKeys(all, registry, repository);
+      const match = entryIn(path, auths, keys, registry, trail);
+      if (match === null) return null;
+      return isNamespace(match.key, format)
+        ? { ...match, login: { ...login, registry: match.key } }
+        : { ...match, login };
     },
   };
+}
+
+/** An entry that is for a part of its registry only. */
+function isNamespace(key: string, flavor: Flavor): boolean {
+  const { isUrl, path } = partsOf(key);
+  return flavor === 'containers' && !isUrl && path.length > 0;
 }
 
 /** The config in the file at `path`; `null`, with a note, when there is none. */
@@ -65,18 +85,6 @@ export async function readConfig(path: string, trail: Trail): Promise<object | n
     trail.note(path, 'exposed', `others than its owner may read it (mode ${file.exposed})`);
   }
   return config;
-}
-
-function keysIn(auths: object, { registry, repository }: Query, format: FileFormat): readonly string[] {
-  const keys = Object.keys(auths);
-  switch (format) {
-    case 'docker':
-      return dockerKeys(keys, registry);
-    case 'containers':
-      return containersKeys(keys, registry, repository);
-    case 'flat':
-      return flatKeys(keys, registry);
-  }
 }
 
 /** A helper, and the registry's name as it is asked for. */

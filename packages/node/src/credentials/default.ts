@@ -2,10 +2,10 @@
 
 import { authVariable } from './auth-variable.ts';
 import { configFile } from './config-file.ts';
-import { type FileKeychainOptions, helpersFor } from './docker.ts';
+import { type FileKeychainOptions, fileKeychain } from './docker.ts';
 import type { Helpers } from './helpers.ts';
 import { containersPaths, dockerPath, flatPath, surroundings } from './places.ts';
-import { keychainOver, type Source } from './source.ts';
+import type { Source } from './source.ts';
 import type { ExplainingKeychain } from './trail.ts';
 
 export type DefaultKeychainOptions = FileKeychainOptions;
@@ -20,8 +20,7 @@ export type DefaultKeychainOptions = FileKeychainOptions;
  * `find` rejects as that of `dockerKeychain` does, for a source that comes before the answer.
  */
 export function defaultKeychain(options: DefaultKeychainOptions = {}): ExplainingKeychain {
-  const helpers = helpersFor(options);
-  return keychainOver(() => sourcesOf(options, helpers));
+  return fileKeychain(options, (helpers) => sourcesOf(options, helpers));
 }
 
 function sourcesOf(options: DefaultKeychainOptions, helpers: Helpers): readonly Source[] {

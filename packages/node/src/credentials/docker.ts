@@ -3,7 +3,8 @@
 import { configFile, type Flavor } from './config-file.ts';
 import { Helpers } from './helpers.ts';
 import { defaultPath, type SurroundingsOptions } from './places.ts';
-import { keychainOver } from './source.ts';
+import { saveCredential } from './save.ts';
+import { keychainOver, type Source } from './source.ts';
 import type { ExplainingKeychain } from './trail.ts';
 
 export interface FileKeychainOptions extends SurroundingsOptions {
@@ -27,18 +28,31 @@ export type DockerKeychainOptions = FileKeychainOptions;
  * Entries may hold `auth`, `username` and `password`, `identitytoken` or `registrytoken`; a helper of `credHelpers` or
  * `credsStore` is run (requirements 105 to 111, 121 to 129).
  *
+ * An identity token that its token server replaced is written back, with `saveCredential`, unless another login is there by
+ * then: `replaced` rejects as that does.
+ *
  * `find` rejects with `CredentialsError` when the file, the matching entry or its helper cannot be used, and with a `TypeError`
  * when it is not asked by origin.
  */
 export function dockerKeychain(options: DockerKeychainOptions = {}): ExplainingKeychain {
   const { path, flavor = 'docker' } = options;
-  const helpers = helpersFor(options);
-  return keychainOver(() => {
+  return fileKeychain(options, (helpers) => {
     const at = path ?? defaultPath(flavor, options);
     return at === null ? [] : [configFile(at, flavor, helpers)];
   });
 }
 
-export function helpersFor({ env = process.env, onHelperError = 'fail' }: FileKeychainOptions): Helpers {
-  return new Helpers({ env, onError: onHelperError });
+/** A keychain over files, each of which gets back the identity tokens that replaced its own. */
+export function fileKeychain(
+  { env = process.env, onHelperError = 'fail' }: FileKeychainOptions,
+  sources: (helpers: Helpers) => readonly Source[],
+): ExplainingKeychain {
+  const helpers = new Helpers({ env, onError: onHelperError });
+  return keychainOver(
+    () => sources(helpers),
+    async ({ registry, path, flavor }, replacement) => {
+      await saveCredential(registry, replacement, { path, flavor, env });
+      helpers.forget();
+    },
+  );
 }

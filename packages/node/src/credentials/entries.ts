@@ -18,9 +18,17 @@ export interface Candidate {
   readonly entry: unknown;
 }
 
+export interface EntryMatch extends Match {
+  readonly key: string;
+}
+
 /** The answer of `candidates`, the most specific first. */
-export function firstEntry(candidates: readonly Candidate[], registry: Registry, trail: Trail): Match | null {
-  let match: Match | null = null;
+export function firstEntry(
+  candidates: readonly Candidate[],
+  registry: Registry,
+  trail: Trail,
+): EntryMatch | null {
+  let match: EntryMatch | null = null;
   for (const { path, key, entry } of candidates) {
     const winner = trail.winner ?? match?.source;
     if (winner !== undefined) {
@@ -33,7 +41,7 @@ export function firstEntry(candidates: readonly Candidate[], registry: Registry,
       continue;
     }
     trail.note(path, 'matched', `${shown(key)} is for ${registry.host}`, { key });
-    match = { credential, source: `${path}, entry ${shown(key)}` };
+    match = { credential, source: `${path}, entry ${shown(key)}`, key };
   }
   return match;
 }
@@ -45,7 +53,7 @@ export function entryIn(
   keys: readonly string[],
   registry: Registry,
   trail: Trail,
-): Match | null {
+): EntryMatch | null {
   if (keys.length === 0) trail.note(path, 'no-entry', `nothing in it for ${registry.host}`);
   return firstEntry(
     keys.map((key) => ({ path, key, entry: member(auths, key) })),

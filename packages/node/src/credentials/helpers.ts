@@ -79,6 +79,11 @@ export class Helpers {
     }
   }
 
+  /** Keeps nothing any more. */
+  forget(): void {
+    this.#kept.clear();
+  }
+
   #start(key: string, helper: string, server: string): Run {
     const abort = new AbortController();
     const run: Run = { answer: this.#run(helper, server, abort.signal), abort, waiting: 0 };

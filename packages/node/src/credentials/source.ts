@@ -7,6 +7,7 @@
 
 import type { Credential } from '@reg/core';
 import type { AbortSignalLike, Found } from '@reg/core/driver';
+import type { Flavor } from './config-file.ts';
 import { CredentialsError } from './error.ts';
 import { type Registry, registryAt } from './registry.ts';
 import { type ExplainedFound, type ExplainingKeychain, Trail } from './trail.ts';
@@ -27,6 +28,16 @@ export interface Match {
   readonly source: string;
   /** Epoch milliseconds on the driver's clock. */
   readonly expiresAt?: number;
+  /** Where a login keeps it; absent for what no login writes. */
+  readonly login?: Login;
+}
+
+/** The entry of a config, or what its helper keeps, as `saveCredential` names it. */
+export interface Login {
+  readonly path: string;
+  readonly flavor: Flavor;
+  /** The origin, or a namespace. */
+  readonly registry: string;
 }
 
 /** One place that may hold a credential. */
@@ -40,18 +51,44 @@ export interface Source {
   look(query: Query, trail: Trail): Promise<Match | null>;
 }
 
-/** A keychain over `sources`, which are named anew for each look-up. */
-export function keychainOver(sources: () => readonly Source[]): ExplainingKeychain {
+/**
+ * A keychain over `sources`, which are named anew for each look-up.
+ *
+ * @param keep writes the replacement of an identity token where the login is, since the old one may be dead
+ */
+export function keychainOver(
+  sources: () => readonly Source[],
+  keep?: (login: Login, replacement: Credential) => Promise<void>,
+): ExplainingKeychain {
+  const logins = new WeakMap<Credential, { readonly login: Login; readonly query: Query }>();
+
+  async function first(query: Query): Promise<Match | null> {
+    const trail = new Trail();
+    for (const source of sources()) {
+      throwIfAborted(query.signal);
+      const match = await source.look(query, trail);
+      if (match !== null) return match;
+    }
+    return null;
+  }
+
   return {
     async find(origin, repository, about): Promise<Found | null> {
       const query = queryFor(origin, repository, about);
-      const trail = new Trail();
-      for (const source of sources()) {
-        throwIfAborted(query.signal);
-        const match = await source.look(query, trail);
-        if (match !== null) return match;
-      }
-      return null;
+      const match = await first(query);
+      if (match === null) return null;
+      const { credential, source, expiresAt, login } = match;
+      if (credential !== null && login !== undefined) logins.set(credential, { login, query });
+      return { credential, source, ...(expiresAt === undefined ? {} : { expiresAt }) };
+    },
+    async replaced(_, old, replacement) {
+      const known = logins.get(old);
+      if (known === undefined || keep === undefined) return;
+      logins.set(replacement, known);
+      // Whoever logged in meanwhile must not be logged out by it.
+      const { registry, repository } = known.query;
+      const now = await first({ registry, repository, signal: undefined, rejected: old });
+      if (isSame(now?.credential ?? null, old)) await keep(known.login, replacement);
     },
     async explain(origin, repository, about) {
       const query = queryFor(origin, repository, about);
@@ -84,6 +121,11 @@ function queryFor(
 ): Query {
   const { signal, rejected } = about;
   return { registry: registryAt(origin), repository: repository || null, signal, rejected };
+}
+
+/** Two identity tokens; others are never replaced. */
+function isSame(a: Credential | null, b: Credential): boolean {
+  return a?.type === 'identity' && b.type === 'identity' && a.token === b.token;
 }
 
 function throwIfAborted(signal: AbortSignalLike | undefined): void {
