@@ -5,9 +5,10 @@
  * strongest: what is compared is that one.
  */
 
+import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Credential } from '@reg/core';
+import { type Credential, endpoint, parseReference } from '@reg/core';
 import { chainKeychains, staticKeychain } from '@reg/core/driver';
 import { vi } from 'vitest';
 import { describeTopic, type Fields, membersOf, type Vector } from '../../../core/test/vectors/harness.ts';
@@ -19,20 +20,29 @@ import {
   dockerKeychain,
   type ExplainingKeychain,
   environmentKeychain,
+  eraseCredential,
+  type Flavor,
   pullSecretKeychain,
+  saveCredential,
 } from '../../src/credentials/index.ts';
+import { namesOf } from '../../src/credentials/names.ts';
 import { containersPaths } from '../../src/credentials/places.ts';
-import { containersKeys, flatKeys, partsOf, registryAt } from '../../src/credentials/registry.ts';
+import { containersKeys, flatKeys, hubKey, partsOf, registryAt } from '../../src/credentials/registry.ts';
+import { certFolders } from '../../src/network/index.ts';
 import { originOf, placeOf, type Stage, stageFor } from './config-stage.ts';
 
 type Members = Readonly<Record<string, unknown>>;
 
-/** `answer`, or that it is refused as a source that cannot be used. */
+/** `answer`, or that it is refused: a source that cannot be used, or what is no name of a registry. */
 async function orError(answer: () => unknown): Promise<unknown> {
   try {
     return await answer();
   } catch (error) {
-    if (error instanceof CredentialsError) return { error: true };
+    const isRefusal =
+      error instanceof TypeError && error.message.startsWith('[@reg/node] a registry is named');
+    const isNoNamespace =
+      error instanceof TypeError && error.message.includes("only the flavor 'containers'");
+    if (error instanceof CredentialsError || isRefusal || isNoNamespace) return { error: true };
     throw error;
   }
 }
@@ -354,6 +364,107 @@ const ours = {
   },
 };
 
+/** Files that login and logout write, by the rules of one tool or the other. */
+const written = {
+  async 'set-credentials-sequence'({ input }: Vector) {
+    const path = join(stageFor().home, 'auth.json');
+    const keychain = dockerKeychain({ path, flavor: 'containers' });
+    const keys = input.list('set').map((each) => each.text('key'));
+    for (const each of input.list('set')) await login(each, each.text('key'), path, 'containers');
+    const get: Record<string, unknown> = {};
+    for (const key of keys) get[key] = await credentialOf(keychain, key);
+    return { get, file_keys: keysOf(path).toSorted() };
+  },
+
+  async 'set-then-get-all'({ input }: Vector) {
+    const path = join(stageFor().home, 'auth.json');
+    await login(input, input.text('write_key'), path, 'containers');
+    return { listed_under: keysOf(path)[0] };
+  },
+
+  async 'remove-credentials'({ input }: Vector) {
+    const path = stageFor().write('auth.json', configOf(input));
+    let isMissing = false;
+    for (const key of input.texts('remove')) {
+      if (!(await eraseCredential(key, { path, flavor: 'containers' }))) isMissing = true;
+    }
+    return isMissing ? { error: true } : { error: false, remaining_keys: keysOf(path).toSorted() };
+  },
+
+  async 'docker-login-then-podman-get'({ input }: Vector) {
+    const path = join(stageFor().home, 'config.json');
+    const registry = input.text('login_key').replace(/^\(default: (.*)\)$/, '$1');
+    const podman = dockerKeychain({ path, flavor: 'containers' });
+    await login(input, registry, path, 'docker');
+    const found = (await credentialOf(podman, input.text('query_key'))) !== null;
+    await eraseCredential(registry, { path });
+    const after = (await credentialOf(podman, input.text('query_key'))) !== null;
+    return { found, found_after_docker_logout: after };
+  },
+
+  /** What Podman writes for Docker to read, it writes by Docker's rules. */
+  async 'podman-login-compat-then-docker-get'({ input }: Vector) {
+    const stage = stageFor();
+    const others = input.value('file_has_other_contents') === true ? { detachKeys: 'ctrl-e,e' } : null;
+    const path = others === null ? join(stage.home, 'config.json') : stage.write('config.json', others);
+    const docker = dockerKeychain({ path });
+    await login(input, input.text('login_key'), path, 'docker');
+    const found = (await credentialOf(docker, input.text('query_repo'))) !== null;
+    await eraseCredential(input.text('login_key'), { path });
+    const after = (await credentialOf(docker, input.text('query_repo'))) !== null;
+    const kept = others === null ? null : contentOf(path)['detachKeys'] === others.detachKeys;
+    return { found, found_after_logout: after, other_contents_kept: kept };
+  },
+
+  async 'encode-auth'({ input }: Vector) {
+    const path = join(stageFor().home, 'config.json');
+    await login(input, 'registry.example', path, 'docker');
+    return { auth: membersOf(membersOf(contentOf(path)['auths'])['registry.example'])['auth'] };
+  },
+
+  'validate-key'({ input }: Vector) {
+    const { namespace } = namesOf(input.text('key'), 'containers');
+    return { valid: true, namespaced: namespace !== '' };
+  },
+
+  'login-argument-to-key'({ input }: Vector) {
+    const flavor = input.value('accept_repositories') === true ? 'containers' : 'docker';
+    const { key, registry } = namesOf(input.text('argument'), flavor);
+    return { key: key === hubKey ? registry.hosts[0] : key, registry: registry.hosts[0] };
+  },
+};
+
+async function login(input: Fields, registry: string, path: string, flavor: Flavor): Promise<void> {
+  const [username = 'user', password = 'password'] = [input.value('username'), input.value('password')];
+  await saveCredential(
+    registry,
+    { type: 'password', username: String(username), password: String(password) },
+    { path, flavor },
+  );
+}
+
+function contentOf(path: string): Members {
+  return membersOf(JSON.parse(readFileSync(path, 'utf8')));
+}
+
+function keysOf(path: string): readonly string[] {
+  return Object.keys(membersOf(contentOf(path)['auths']));
+}
+
+/** What other parts of the packages know of hosts. */
+const hosts = {
+  'cert-dir'({ input }: Vector) {
+    const { DockerPerHostCertDirPath: dir } = membersOf(input.value('options'));
+    const options = typeof dir === 'string' ? { dirs: [dir] } : {};
+    return { path: certFolders(input.text('host'), { platform: 'linux', ...options }).at(-1) };
+  },
+
+  'default-hosts'({ input }: Vector) {
+    const { protocol, host } = endpoint(parseReference(`${input.text('host')}/name`), 'ping');
+    return { hosts: [{ scheme: protocol.slice(0, -1), host }] };
+  },
+};
+
 /** What a vector expects, of operations whose answer is not one credential. */
 const theirs: Readonly<Record<string, (vector: Vector) => unknown>> = {
   'helper-result': ({ input, expect }) => ({
@@ -374,6 +485,12 @@ const theirs: Readonly<Record<string, (vector: Vector) => unknown>> = {
   'validate-credential': ({ input, expect }) =>
     expect.value('error') === null ? { credential: input.value('credential') } : { error: true },
   'auth-file-path': ({ expect }) => expect.without('legacy_format'),
+  // Helpers of registries.conf are not listed here.
+  'set-then-get-all': ({ expect }) => ({ listed_under: expect.value('listed_under') }),
+  'validate-key': ({ expect }) => (expect.value('valid') === true ? expect.without() : { error: true }),
+  'default-hosts': ({ expect }) => ({
+    hosts: expect.list('hosts').map((each) => ({ scheme: each.value('scheme'), host: each.value('host') })),
+  }),
   'load-hosts': ({ expect }) =>
     expect.value('present') === true
       ? { present: true, cred_helper: expect.value('cred_helper') }
@@ -382,6 +499,8 @@ const theirs: Readonly<Record<string, (vector: Vector) => unknown>> = {
 
 /** Operations whose answer is compared as it stands. */
 const wordForWord = [
+  ...Object.keys(written),
+  'cert-dir',
   'load-config',
   'get-credential-helper',
   'get-creds-store',
@@ -399,11 +518,12 @@ function theirCredentials({ expect }: Vector): unknown {
 
 /** Whatever the words of their error. */
 function theirError({ expect }: Vector): boolean {
-  return expect.has('error_contains') || (expect.has('error') && expect.value('error') !== null);
+  const { error } = expect.without();
+  return expect.has('error_contains') || (error !== undefined && error !== null && error !== false);
 }
 
 const operations = Object.fromEntries(
-  Object.entries(ours).map(([op, run]) => {
+  Object.entries({ ...ours, ...written, ...hosts }).map(([op, run]) => {
     const word = wordForWord.includes(op) ? ({ expect }: Vector) => expect.without() : theirCredential;
     const expected = theirs[op] ?? word;
     return [
@@ -452,45 +572,18 @@ describeTopic('config-resolution', {
   operations,
   rules: [
     {
-      name: 'writing',
-      reason:
-        'what is written, and what an entry to write may be called, is the matter of the tests of saving',
-      kind: 'foreign',
-      applies: ({ op }) =>
-        [
-          'remove-credentials',
-          'set-credentials-sequence',
-          'set-then-get-all',
-          'docker-login-then-podman-get',
-          'podman-login-compat-then-docker-get',
-          'encode-auth',
-          'validate-key',
-        ].includes(op),
-    },
-    {
-      name: 'network',
-      reason: 'folders of certificates and hosts of mirrors are no matter of credentials',
-      kind: 'foreign',
-      applies: ({ op }) => ['cert-dir', 'default-hosts'].includes(op),
-    },
-    {
       name: 'registries.conf',
       reason:
         'helpers are named in the files that credentials are in; Podman’s other configuration is not read',
       kind: 'foreign',
-      applies: ({ input }) => input.has('registries_conf_credential_helpers'),
+      applies: ({ op, input }) =>
+        op === 'resolve-credential' && input.has('registries_conf_credential_helpers'),
     },
     {
       name: 'hosts.toml',
       reason: 'containerd’s own configuration of mirrors',
       kind: 'foreign',
       applies: ({ op }) => op === 'parse-hosts-toml',
-    },
-    {
-      name: 'login-argument',
-      reason: 'what a login command makes of its argument; credentials are kept and found by origin',
-      kind: 'foreign',
-      applies: ({ op }) => op === 'login-argument-to-key',
     },
     {
       name: 'configured-at-all',
@@ -506,11 +599,13 @@ describeTopic('config-resolution', {
     },
     {
       name: 'path-option',
-      reason: 'options that only Podman’s library has: a root for all paths, a flat file under another name',
+      reason:
+        'options that only Podman’s library has: a root for all paths, one file or folder in place of all',
       kind: 'foreign',
       applies: (vector) =>
-        vector.op === 'auth-file-path' &&
-        (option(vector, 'RootForImplicitAbsolutePaths') || option(vector, 'LegacyFormatAuthFilePath')),
+        ['RootForImplicitAbsolutePaths', 'LegacyFormatAuthFilePath', 'DockerCertPath'].some((name) =>
+          option(vector, name),
+        ),
     },
     {
       name: 'no-registry',
@@ -619,6 +714,33 @@ describeTopic('config-resolution', {
       differs: isRefused,
     },
     {
+      name: 'no-half-a-login',
+      reason: 'what cannot be sent is not kept: a name or a password that is empty',
+      kind: 'policy',
+      applies: ({ op, input }) =>
+        op === 'encode-auth' && [input.value('username'), input.value('password')].includes(''),
+      differs: isRefused,
+    },
+    {
+      name: 'an-address-names-its-host',
+      reason: 'a registry may be named by its address, as login commands take it',
+      kind: 'policy',
+      applies: ({ op, input }) => op === 'validate-key' && partsOf(input.text('key')).isUrl,
+      differs: (ours) => membersOf(ours)['namespaced'] === false,
+    },
+    {
+      name: 'no-namespace-for-docker',
+      reason: 'what Docker would take for all of a registry is not cut to it in silence (Q65)',
+      kind: 'policy',
+      applies: ({ op, input, expect }) =>
+        op === 'login-argument-to-key' &&
+        input.value('accept_repositories') === false &&
+        !partsOf(input.text('argument')).isUrl &&
+        partsOf(input.text('argument')).path.length > 0 &&
+        expect.has('key'),
+      differs: isRefused,
+    },
+    {
       name: 'whole-segments',
       reason: 'a path of a pull secret is for whole segments: team is not for teamevil',
       kind: 'policy',
@@ -670,14 +792,11 @@ describeTopic('config-resolution', {
   pins: {
     cases: 279,
     rules: {
-      writing: 31,
-      network: 4,
       'registries.conf': 2,
       'hosts.toml': 1,
-      'login-argument': 10,
       'configured-at-all': 8,
       'entry-as-a-structure': 2,
-      'path-option': 5,
+      'path-option': 6,
       'no-registry': 1,
       'a-path-counts-for-nothing-in-dockers-file': 1,
       'the-named-file-alone': 2,
@@ -685,6 +804,8 @@ describeTopic('config-resolution', {
       'no-helper-from-a-variable': 1,
       'one-registry-one-entry': 1,
       'no-user-is-no-entry': 1,
+      'no-half-a-login': 2,
+      'an-address-names-its-host': 1,
       'github-token-in-actions': 1,
       'hosts-are-urls-hosts': 2,
       'given-hosts-have-one-name': 2,
