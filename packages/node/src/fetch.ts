@@ -15,11 +15,12 @@
  */
 
 import { isRegistryAuthError } from '@reg/core';
-import { createAuthorizer } from '@reg/core/driver';
+import { createAuthorizer, type Delivered } from '@reg/core/driver';
 import { type Dispatcher, errors } from 'undici';
 import { type Content, contentOf } from './content.ts';
 import { channels } from './diagnostics.ts';
 import type { Leg, Observer } from './leg.ts';
+import { uploadInstead } from './mount.ts';
 import { defaultUserAgent, type RegistryOptions } from './options.ts';
 import { dispatcherFor } from './origin.ts';
 import { responseOf } from './response.ts';
@@ -37,7 +38,8 @@ export interface RegistryFetchOptions extends RegistryOptions {
 /**
  * A `fetch` that answers the challenges of registries.
  *
- * As fetch, but: a 3xx that policy leaves to the caller resolves as it is (an upload that would go to another origin);
+ * As fetch, but: a 3xx that policy leaves to the caller resolves as it is (an upload that would go to another origin); a mount
+ * that is denied is asked for again as an upload, whose answer has the denial as `failureOf(response)` and no mount in its `url`;
  * `integrity`, and a `dispatcher` for one request, are refused with a TypeError. `cache`, `credentials`, `mode` and `referrer`
  * have no meaning here.
  */
@@ -50,6 +52,15 @@ export function createRegistryFetch(options: RegistryFetchOptions = {}): typeof 
   );
   const authorizer = createAuthorizer<Leg, Call>({ ...core, channels, send });
 
+  async function deliver(call: Call, options: { readonly signal?: AbortSignal }): Promise<Delivered<Leg>> {
+    const answer = await authorizer.request(call, options);
+    const upload = uploadInstead(call.method, call.url, answer.failure);
+    if (upload === null) return answer;
+    await answer.raw.discard();
+    const begun = await authorizer.request({ ...call, url: upload }, options);
+    return { ...begun, failure: begun.failure ?? answer.failure };
+  }
+
   return async (input, init) => {
     const { request, signal, given } = read(input, init);
     if (signal?.aborted) {
@@ -58,8 +69,7 @@ export function createRegistryFetch(options: RegistryFetchOptions = {}): typeof 
     }
     const content = await contentOf(request, given, signal);
     try {
-      const call = callOf(request, content);
-      const { raw, ...about } = await authorizer.request(call, signal === null ? {} : { signal });
+      const { raw, ...about } = await deliver(callOf(request, content), signal === null ? {} : { signal });
       if (request.redirect === 'error' && isRedirect(raw.status)) {
         void raw.discard();
         throw failed(new Error('unexpected redirect'));
