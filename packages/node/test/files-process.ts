@@ -42,7 +42,7 @@ async function watch(step: (name: string) => void): Promise<void> {
   const file = await fs.promises.open(process.execPath);
   const handle: object = Object.getPrototypeOf(file);
   await file.close();
-  for (const name of ['writeFile', 'chmod', 'sync', 'close']) wrap(handle, name);
+  for (const name of ['writeFile', 'chmod', 'sync']) wrap(handle, name);
   for (const name of ['open', 'rename', 'rm']) wrap(fs.promises, name);
   for (const name of ['mkdir', 'rmdir']) wrap(fs, name);
   syncBuiltinESMExports();
