@@ -19,6 +19,7 @@ export {
   type WatchedExchange,
   type WatchedOperation,
 } from '@reg/core/driver';
+export type { ExchangedStep, SentStep, TranscriptStep } from '@reg/core/transcript';
 export { type RegistryAgentOptions, registryAgent } from './agent.ts';
 export { type AuthorizeRequest, createRegistryAuthorizer, type RegistryAuthorizer } from './authorize.ts';
 export {
