@@ -8,18 +8,23 @@
 
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { get as httpGet } from 'node:http';
+import { get as httpsGet } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { onTestFinished } from 'vitest';
-import type { TokenServer } from '../src/index.ts';
+import type { ServerCertificate, TokenServer } from '../src/index.ts';
 
 /** Programs that tests run, and the Debian package each comes with. */
 const debianPackage = {
   'docker-registry': 'docker-registry',
   htpasswd: 'apache2-utils',
   skopeo: 'skopeo',
+  'docker-credential-pass': 'golang-docker-credential-helpers',
+  pass: 'pass',
+  gpg: 'gnupg',
 } as const;
 
 type Program = keyof typeof debianPackage;
@@ -40,7 +45,7 @@ export function isMissing(...programs: readonly Program[]): boolean {
 }
 
 export interface Distribution {
-  /** `http://127.0.0.1:port`. */
+  /** `http://127.0.0.1:port`, or https. */
   readonly url: string;
   /** `127.0.0.1:port`, as credentials are filed. */
   readonly host: string;
@@ -53,8 +58,17 @@ export type DistributionAuth =
   /** Passwords by user, which `htpasswd` writes down as bcrypt. */
   { readonly htpasswd: Readonly<Record<string, string>> } | { readonly token: TokenServer } | null;
 
-/** Starts `docker-registry`, which the running test ends. */
-export async function startDistribution(auth: DistributionAuth): Promise<Distribution> {
+/** What it is https with, and whom it wants a client certificate of. */
+export interface DistributionTls extends ServerCertificate {
+  /** PEM of the authority that signs clients. Default: none is asked for. */
+  readonly clients?: string;
+}
+
+/** Starts `docker-registry`, which the running test ends. With `clients` nobody asks it what it did. */
+export async function startDistribution(
+  auth: DistributionAuth,
+  tls: DistributionTls | null = null,
+): Promise<Distribution> {
   const folder = await mkdtemp(join(tmpdir(), 'registry-'));
   onTestFinished(() => rm(folder, { recursive: true }));
   const config = join(folder, 'config.yml');
@@ -62,7 +76,7 @@ export async function startDistribution(auth: DistributionAuth): Promise<Distrib
   const settings = {
     version: '0.1',
     storage: { filesystem: { rootdirectory: join(folder, 'data') }, delete: { enabled: true } },
-    http: { addr: '127.0.0.1:0' },
+    http: { addr: '127.0.0.1:0', ...(await tlsSettings(tls, folder)) },
     ...(await authSettings(auth, folder)),
   };
   await writeFile(config, JSON.stringify(settings));
@@ -78,7 +92,7 @@ export async function startDistribution(auth: DistributionAuth): Promise<Distrib
   });
   const access = readAccessLog(child.stdout);
   const host = await hostOf(child.stderr);
-  const url = `http://${host}`;
+  const url = `${tls === null ? 'http' : 'https'}://${host}`;
   let marks = 0;
   return {
     url,
@@ -87,10 +101,28 @@ export async function startDistribution(auth: DistributionAuth): Promise<Distrib
       // A request is logged before its answer is flushed, so that whatever was answered stands before the mark.
       marks += 1;
       const mark = `GET /mark-${marks} 404`;
-      await fetch(`${url}/mark-${marks}`).then((answer) => answer.text());
+      await ask(`${url}/mark-${marks}`, tls);
       return access.until(mark);
     },
   };
+}
+
+async function tlsSettings(tls: DistributionTls | null, folder: string): Promise<object> {
+  if (tls === null) return {};
+  const files = { certificate: join(folder, 'server.crt'), key: join(folder, 'server.key') };
+  await writeFile(files.certificate, tls.cert);
+  await writeFile(files.key, tls.key);
+  if (tls.clients === undefined) return { tls: files };
+  const clients = join(folder, 'clients.crt');
+  await writeFile(clients, tls.clients);
+  return { tls: { ...files, clientcas: [clients] } };
+}
+
+function ask(url: string, certificate: ServerCertificate | null): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const request = certificate === null ? httpGet(url) : httpsGet(url, { ca: certificate.ca, agent: false });
+    request.on('error', reject).on('response', (answer) => answer.resume().on('end', resolve));
+  });
 }
 
 async function authSettings(auth: DistributionAuth, folder: string): Promise<object> {
@@ -116,7 +148,7 @@ function hostOf(stderr: Readable): Promise<string> {
     createInterface(stderr)
       .on('line', (line) => {
         said.push(line);
-        const [, host] = /msg="listening on ([^"]+)"/.exec(line) ?? [];
+        const [, host] = /msg="listening on ([^",]+)/.exec(line) ?? [];
         if (host !== undefined) resolve(host);
       })
       .on('close', () => reject(new Error(`docker-registry ended:\n${said.join('\n')}`)));
@@ -127,7 +159,7 @@ function readAccessLog(stdout: Readable): { until(mark: string): Promise<string[
   const lines: string[] = [];
   let look = (): void => {};
   createInterface(stdout).on('line', (line) => {
-    const [, method, path, status] = /"(\S+) ([^ ?]+)\S* HTTP\/1\.1" (\d+) /.exec(line) ?? [];
+    const [, method, path, status] = /"(\S+) ([^ ?]+)\S* HTTP\/[12]\.\d" (\d+) /.exec(line) ?? [];
     if (method !== undefined) lines.push(`${method} ${path} ${status}`);
     look();
   });

@@ -66,5 +66,5 @@ export function keysOf(
   if (flavor === 'containers') return containersKeys(keys, registry, null);
   // Docker keeps tokens of its own login beside its key for Docker Hub, and its logout takes them along.
   const tokens = registry.isHub ? keys.filter((key) => key.startsWith(hubKey)) : [];
-  return [...dockerKeys(keys, registry), ...tokens];
+  return [...new Set([...dockerKeys(keys, registry), ...tokens])];
 }
