@@ -114,7 +114,7 @@ test('twenty processes that start at once ask for one token', async () => {
   expect(registry.count({ server: 'token' })).toBe(1);
   await Promise.all(processes.map((process) => process.end()));
   expect(readdirSync(client.path).length).toBe(3);
-}, 120_000);
+}, 240_000);
 
 test('a process that is killed while it asks keeps the others for some seconds, and one of them asks', async () => {
   const { registry, client, url } = await shared();

@@ -25,8 +25,9 @@ import { join } from 'node:path';
 import { createAuthorizer, type Reply, type StoreEntry, type StoreKey } from '@reg/core/driver';
 import { canary } from '@reg/testing';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { type Kept, nameOf, seal } from '../src/stores/entry.ts';
+import { type Kept, nameOf, seal, unseal } from '../src/stores/entry.ts';
 import { type FileTokenStore, fileTokenStore } from '../src/stores/index.ts';
+import { turn } from './stage.ts';
 
 type GrantKey = Extract<StoreKey, { kind: 'grant' }>;
 type GrantEntry = Extract<StoreEntry, { kind: 'grant' }>;
@@ -397,6 +398,19 @@ describe('a file that is not what was written', () => {
     expect(await store.read(grantKey)).toBeNull();
   });
 
+  it('is nothing when it was sealed by who has not the key', async () => {
+    const { path, file, store } = await filled();
+    const name = nameOf(grantKey, readFileSync(join(path, 'key')));
+    for (const guess of [
+      Buffer.alloc(0),
+      Buffer.alloc(32),
+      readFileSync(join((await filled()).path, 'key')),
+    ]) {
+      writeFileSync(file, seal(name, kept, guess));
+      expect(await store.read(grantKey)).toBeNull();
+    }
+  });
+
   it('is nothing when its end is a number that JSON has and time has not', async () => {
     const { path, file, store } = await filled();
     const secret = readFileSync(join(path, 'key'));
@@ -407,7 +421,8 @@ describe('a file that is not what was written', () => {
     });
     writeFileSync(file, seal(name, kept, secret));
     vi.restoreAllMocks();
-    expect(readFileSync(file, 'utf8')).toContain('1e999');
+    const content = readFileSync(file);
+    expect([content.includes('1e999'), unseal(name, content, secret)]).toEqual([true, null]);
     expect(await store.read(grantKey)).toBeNull();
   });
 });
@@ -440,8 +455,8 @@ describe('the key of the names', () => {
     expect(await store.read(grantKey)).toBeNull();
     await store.write(grantKey, grant({ token: 'again' }));
     expect(await tokenIn(fileTokenStore({ path }))).toBe('again');
-    expect(statSync(join(path, 'key')).mode & 0o777).toBe(0o600);
-    expect(lstatSync(join(path, 'key')).isFile()).toBe(true);
+    const key = lstatSync(join(path, 'key'));
+    expect([key.isFile(), key.mode & 0o777, key.size]).toEqual([true, 0o600, 32]);
   });
 
   it.each([
@@ -455,7 +470,12 @@ describe('the key of the names', () => {
       { length: 50 },
       (_, i): GrantKey => ({ ...grantKey, scopes: `repository:a${i}:pull` }),
     );
-    await Promise.all(keys.map((key) => fileTokenStore({ path }).write(key, grant({ token: key.scopes }))));
+    const write = async (key: GrantKey, i: number) => {
+      // Each at another moment of what the others do.
+      for (let turns = 0; turns < i; turns++) await turn();
+      await fileTokenStore({ path }).write(key, grant({ token: key.scopes }));
+    };
+    await Promise.all(keys.map(write));
     const found = await Promise.all(keys.map((key) => tokenIn(fileTokenStore({ path }), key)));
     expect(found).toEqual(keys.map((key) => key.scopes));
     expect(readdirSync(path).length).toBe(51);

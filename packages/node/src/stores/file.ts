@@ -84,10 +84,11 @@ const lockName = /^(?:[0-9a-f]{64}|key)\.once\.lock$/;
 
 /**
  * A store in a folder of the user's own, for all of the user's processes: a second process finds the first one's tokens, and
- * twenty that start at once ask for one. Nothing is stored in or read from a folder or file that belongs to another user, that
- * is a symbolic link, or that others may write to (a file: or read): a warning of the process says so, once.
+ * twenty that start at once ask for one. A folder that others may write to, a file that others may read, and whatever belongs
+ * to another user or is a symbolic link are as good as not there; a warning of the process says so, once.
  *
- * `read` rejects never; `write`, `forget` and `clear` reject with the system's error, which the driver takes for "not stored".
+ * `read` and `list` do not reject for what they find; `write`, `forget` and `clear` reject with the system's error, which the
+ * driver takes for "not stored".
  */
 export function fileTokenStore(options: FileTokenStoreOptions = {}): FileTokenStore {
   return new Store(options);

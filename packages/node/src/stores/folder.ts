@@ -46,8 +46,7 @@ export class PrivateFolder {
       file = await open(path, constants.O_RDONLY | unlinked);
       // Of what was opened, not of what the name stands for by now.
       const stats = await file.stat();
-      if (this.#refuse(path, stats.isFile() ? faultOf(stats, 0o077) : 'is not a file')) return null;
-      if (stats.size > limit) return null;
+      if (this.#refuse(path, faultOf(stats, 0o077)) || stats.size > limit) return null;
       const { bytesRead, buffer } = await file.read(Buffer.alloc(stats.size), 0, stats.size, 0);
       return bytesRead === stats.size ? buffer : null;
     } catch (error) {
