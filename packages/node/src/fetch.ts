@@ -54,7 +54,7 @@ export function createRegistryFetch(options: RegistryFetchOptions = {}): typeof 
 
   async function deliver(call: Call, options: { readonly signal?: AbortSignal }): Promise<Delivered<Leg>> {
     const answer = await authorizer.request(call, options);
-    const upload = uploadInstead(call.method, call.url, answer.failure);
+    const upload = call.body === 'once' ? null : uploadInstead(call.method, call.url, answer.failure);
     if (upload === null) return answer;
     await answer.raw.discard();
     const begun = await authorizer.request({ ...call, url: upload }, options);

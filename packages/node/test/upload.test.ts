@@ -84,11 +84,12 @@ async function push(
   origin: string,
   between: () => void | Promise<void>,
   body: (chunk: Buffer) => RequestInit = (chunk) => ({ body: chunk }),
+  parts: readonly Buffer[] = chunks,
 ): Promise<readonly number[]> {
   const begun = await fetch(origin + UPLOADS, { method: 'POST' });
   const statuses = [begun.status];
   let location = locationOf(begun);
-  for (const chunk of chunks) {
+  for (const chunk of parts) {
     await between();
     const patched = await fetch(location, { method: 'PATCH', ...body(chunk) });
     statuses.push(patched.status);
@@ -99,6 +100,7 @@ async function push(
   return [...statuses, put.status];
 }
 
+const halves = [content.subarray(0, 5_000), content.subarray(5_000)];
 const accepted = [202, 202, 202, 202, 202, 201];
 
 describe('a chunked push that is longer than its token lives (requirement 140, Q51)', () => {
@@ -441,6 +443,15 @@ describe('a mount', () => {
     const denied = await fetch(registry.url + fromNone, { method: 'POST' });
     expect([denied.status, await denied.text()]).toEqual([403, 'never']);
     expect(failureOf(denied)).toMatchObject({ kind: 'denied', url: registry.url + UPLOADS });
+  });
+
+  test('that is denied when its body is spent is the caller’s', async () => {
+    const { registry, fetch } = await refusing(403);
+    await (await fetch(registry.url + TAGS)).text();
+    registry.faults.add({ path: /mount=/, times: 9, kind: 'status', status: 403 });
+    const init = { method: 'POST', body: stream(content), duplex: 'half' } as const;
+    const denied = await fetch(registry.url + fromNone, init);
+    expect([denied.status, registry.count({ method: 'POST' })]).toEqual([403, 1]);
   });
 
   test('that is denied to an Authorization of the caller’s own is the caller’s', async () => {
