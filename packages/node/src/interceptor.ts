@@ -73,10 +73,17 @@ export function registryAuth(options: RegistryAuthOptions = {}): Dispatcher.Disp
       if (request !== null) request.mayGoOn = mayGoOn;
     }, userAgent);
     const authorizer = createAuthorizer<Leg, Call>({ ...core, channels, send });
+    // A service asks few registries again and again: the last origin is not read twice.
+    let last: { readonly given: string | URL | undefined; readonly origin: string | null } | null = null;
 
     return (given, handler) => {
       if (!isRegistryPath(given)) return dispatch(given, handler);
-      const origin = originOf(boundTo ?? given.origin);
+      const named = boundTo ?? given.origin;
+      // A URL object may have changed since.
+      if (last === null || last.given !== named || typeof named !== 'string') {
+        last = { given: named, origin: originOf(named) };
+      }
+      const { origin } = last;
       if (origin === null || (listed !== null && !listed.has(origin))) return dispatch(given, handler);
       const wire = withPlainHeaders(given);
       const headers = headersOf(wire.headers);

@@ -8,8 +8,9 @@
 import type { HandshakeAnswer, NoResponse, RegistryResponse, RegistrySend } from '../effect.ts';
 import { RegistryAuthError } from '../error.ts';
 import type { Failure } from '../failure.ts';
+import type { Authorization } from '../grant.ts';
 import { type Challenged, type HandshakeState, type Hint, type Lesson, start, step } from '../handshake.ts';
-import type { Head, RegistryRequest } from '../message.ts';
+import type { Head, HeaderList, RegistryRequest } from '../message.ts';
 import { completePolicy, type PartialPolicy, type Policy } from '../policy.ts';
 import { readProblems } from '../problem.ts';
 import { formatScopes, parseScopes, type Scope } from '../scope.ts';
@@ -26,6 +27,7 @@ import type { AbortSignalLike, Keychain, Now, Outgoing, Reply, Send, Sleep, Toke
 import { Recorder } from './recorder.ts';
 import { type Operation, Seam } from './seam.ts';
 import { orNothing } from './store.ts';
+import { type Path, TroddenPaths } from './trodden.ts';
 import { type Channels, type Watch, watch } from './watch.ts';
 import { bodyFor, headerFor, headersFor } from './wire.ts';
 
@@ -119,6 +121,7 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
   readonly #cache: TokenCache;
   readonly #credentials: CredentialMemory;
   readonly #memory: ChallengeMemory;
+  readonly #paths: TroddenPaths;
   readonly #gate: Gate;
   readonly #seam: Seam<R, Q>;
   readonly #store: TokenStore | null;
@@ -140,6 +143,7 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
     this.#cache = options.cache ?? new TokenCache({ limit: policy.limits.cachedGrants });
     this.#credentials = new CredentialMemory(options.keychain ?? anonymousKeychain, now);
     this.#memory = new ChallengeMemory(policy.limits.origins);
+    this.#paths = new TroddenPaths(this.#memory, this.#credentials, this.#cache);
     this.#gate = new Gate(sleep);
     this.#store = options.store ?? null;
     this.#seam = new Seam({
@@ -157,35 +161,46 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
   async request(request: Q, { signal }: { readonly signal?: AbortSignalLike } = {}): Promise<Delivered<R>> {
     const plain = plainRequest(request);
     const watched = watch(this.#channels, 'request', plain, this.#now);
-    const { hint, lead } = this.#recall(plain) ?? (await this.#learn(plain, signal));
+    const path = watched === null ? this.#trodden(plain) : null;
+    const { hint, lead } =
+      path === null
+        ? (this.#recall(plain) ?? (await this.#learn(plain, signal)))
+        : { hint: path.hint, lead: null };
     let end = lead;
     let last: Last<R> = nothing;
+    const came = (reply: Reply<R>): void => {
+      last = { take: () => reply, drop: () => void reply.discard() };
+    };
     const operation = this.#operation(plain, hint, signal, watched);
+    const { recorder } = operation;
     try {
       throwIfAborted(signal);
+      const elsewhere = path === null ? this.#memory.elsewhere(plain.url) : path.elsewhere;
+      const begin = (): HandshakeState => start(plain, this.#policy, hint, elsewhere);
+      const ahead = path === null ? [] : await this.#goAhead(path, request, operation, came);
+      if (path !== null && ahead.every(isGood)) {
+        const { head, raw } = last.take();
+        last = nothing;
+        const transcript = transcriptOn(begin, ahead, recorder);
+        return { head, raw, url: plain.url, redirected: false, failure: null, transcript };
+      }
       const stepped = this.#stepped(operation, () => {
         end?.('head');
         end = null;
       });
-      const state = await drive(
-        start(plain, this.#policy, hint, this.#memory.elsewhere(plain.url)),
-        stepped,
-        (waiting) => {
-          const { awaiting } = waiting;
-          // A superseded response may be all that keeps a connection from what is waited for now.
-          last.drop();
-          last = nothing;
-          if (awaiting.type === 'obtain') return this.#seam.obtain(awaiting, operation);
-          const caller = waiting.phase === 'probing' ? null : request;
-          return this.#exchangeHeads(awaiting, caller, operation, (reply) => {
-            last = { take: () => reply, drop: () => void reply.discard() };
-          });
-        },
-      );
+      const state = await drive(ahead.reduce(stepped, begin()), stepped, (waiting) => {
+        const { awaiting } = waiting;
+        // A superseded response may be all that keeps a connection from what is waited for now.
+        last.drop();
+        last = nothing;
+        if (awaiting.type === 'obtain') return this.#seam.obtain(awaiting, operation);
+        const caller = waiting.phase === 'probing' ? null : request;
+        return this.#exchangeHeads(outgoing(awaiting, caller), operation, came);
+      });
       if (state.phase === 'failed') throw this.#error(state.failure, operation);
+      this.#tread(plain, hint, state);
       const delivered = last.take();
       last = nothing;
-      const { recorder } = operation;
       const failure = state.failure === null ? null : ended(state.failure, recorder);
       watched?.end({ outcome: 'answered', status: delivered.head.status, failure });
       return {
@@ -228,7 +243,11 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
         const answer: HandshakeAnswer =
           awaiting.type === 'obtain'
             ? await this.#seam.obtain(withScopes(awaiting, wanted), operation)
-            : await this.#exchangeHeads(awaiting, null, operation, (reply) => void reply.discard());
+            : await this.#exchangeHeads(
+                outgoing<Q>(awaiting, null),
+                operation,
+                (reply) => void reply.discard(),
+              );
         state = stepped(state, answer);
       }
       if (state.phase === 'failed') throw this.#error(state.failure, operation);
@@ -351,23 +370,64 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
     return entry?.kind === 'challenge' && this.#now() < entry.expiresAt ? entry.hint : null;
   }
 
+  /** The path that a request is sure to take, or `null`. Observers want to see it taken. */
+  #trodden({ method, url, headers }: RegistryRequest): Path | null {
+    if (this.#onStep !== undefined || this.#bodies || this.#policy.redirects.mode !== 'judge') return null;
+    if (headers.some(([name]) => name === 'authorization')) return null;
+    return this.#paths.recall(method, url, this.#now());
+  }
+
+  /** Sends a request on its path, with the answers that lead the machine there. */
+  async #goAhead(
+    { held }: Path,
+    request: Q,
+    operation: Operation,
+    came: (reply: Reply<R>) => void,
+  ): Promise<readonly HandshakeAnswer[]> {
+    const at = this.#now();
+    const authorization = held?.grant.authorization ?? null;
+    const answer = await this.#exchangeHeads(outgoingOf(request, authorization), operation, came);
+    if (held === null) return [answer];
+    const { need, reuse, known } = held;
+    const grant = held.grant.from === 'credential' ? { ...held.grant, obtainedAt: at } : held.grant;
+    operation.recorder.credential(at, need.registry, known.found);
+    return [{ type: 'granted', at, grant, reuse }, answer];
+  }
+
+  /** Remembers how a request began with a hint and got through with at most one grant. */
+  #tread(
+    { method, url }: RegistryRequest,
+    hint: Hint | null,
+    state: Extract<HandshakeState, { readonly phase: 'answered' }>,
+  ): void {
+    const { held, hops, grants, elsewhere, hint: trusted } = state.context;
+    if (hint === null || hops > 0 || state.head.status < 200 || state.head.status > 299) return;
+    const at = this.#now();
+    if (hint.scheme === 'none' && held === null) this.#paths.keep(method, url, { hint, elsewhere, held }, at);
+    if (held === null || trusted !== hint || grants > 1) return;
+    const { need, grant } = held;
+    const known = this.#credentials.recall(need.registry, need.repository);
+    if (known === null) return;
+    const reuse = held.reuse === 'superset' ? 'superset' : 'cached';
+    this.#paths.keep(method, url, { hint, elsewhere, held: { need, grant, reuse, known } }, at);
+  }
+
   /** Sends one registry request and answers with its head. */
   async #exchangeHeads(
-    effect: RegistrySend,
-    request: Q | null,
+    outgoing: Outgoing<Q>,
     operation: Operation,
     came: (reply: Reply<R>) => void,
   ): Promise<RegistryResponse | NoResponse> {
     const signal = operation.signal ?? neverAborted;
     try {
-      const reply = await unlessAborted(this.#send(outgoing(effect, request), signal), signal);
+      const reply = await unlessAborted(this.#send(outgoing, signal), signal);
       came(reply);
-      const text = await this.#beginning(effect, reply);
+      const text = await this.#beginning(outgoing, reply);
       throwIfAborted(signal);
       const problems = text === null || !isClientError(reply.head) ? [] : readProblems(text);
       if (this.#bodies) operation.recorder.body(text);
       const answer = { type: 'response', at: this.#now(), head: reply.head, problems } as const;
-      return { ...answer, ...unchecked(effect.addresses, reply) };
+      return { ...answer, ...unchecked(outgoing.addresses, reply) };
     } catch (error) {
       if (signal.aborted) throw new Aborted('aborted');
       operation.cause = error;
@@ -376,7 +436,7 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
   }
 
   /** What a 4xx says, or any answer where bodies are recorded, with its body left whole. */
-  async #beginning({ method }: RegistrySend, reply: Reply<R>): Promise<string | null> {
+  async #beginning({ method }: Outgoing<Q>, reply: Reply<R>): Promise<string | null> {
     const wanted = this.#bodies || isClientError(reply.head);
     if (!wanted || method === 'HEAD' || reply.peek === undefined) return null;
     return reply.peek(this.#policy.limits.problemBytes).catch(() => null);
@@ -441,6 +501,54 @@ function outgoing<Q extends RegistryRequest>(effect: RegistrySend, request: Q | 
     request,
     redirect,
     addresses,
+  };
+}
+
+/** What the machine sends of a request with this authorization, as long as it is at its first origin. */
+function outgoingOf<Q extends RegistryRequest>(request: Q, authorization: Authorization | null): Outgoing<Q> {
+  const { method, url, body } = request;
+  const headers: HeaderList =
+    authorization === null
+      ? request.headers
+      : [...request.headers, ['authorization', headerFor(authorization, url)]];
+  return {
+    to: 'registry',
+    method,
+    url,
+    headers,
+    body: body === 'none' ? 'none' : 'caller',
+    form: null,
+    request,
+    redirect: 'manual',
+    addresses: 'any',
+  };
+}
+
+/** The machine has nothing to add to a success: with a grant or without, it is `answered`. */
+function isGood(answer: HandshakeAnswer): boolean {
+  return (
+    answer.type === 'granted' ||
+    (answer.type === 'response' && answer.head.status >= 200 && answer.head.status < 300)
+  );
+}
+
+/** The transcript of a request for which the machine was not run: it is now, if anybody asks. */
+function transcriptOn(
+  begin: () => HandshakeState,
+  answers: readonly HandshakeAnswer[],
+  recorder: Recorder,
+): () => Transcript {
+  let told = false;
+  return () => {
+    if (!told) {
+      told = true;
+      answers.reduce((before, answer) => {
+        const after = step(before, answer);
+        recorder.handshake(before, answer, after);
+        return after;
+      }, begin());
+    }
+    return recorder.transcript();
   };
 }
 
