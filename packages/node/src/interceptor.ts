@@ -18,8 +18,8 @@
 import { type HeaderList, isRegistryAuthError } from '@reg/core';
 import { type AbortSignalLike, createAuthorizer } from '@reg/core/driver';
 import { type Dispatcher, errors } from 'undici';
-import { channels } from './diagnostics.ts';
 import { defaultAgent } from './agent.ts';
+import { channels } from './diagnostics.ts';
 import {
   bodyKind,
   hasField,
