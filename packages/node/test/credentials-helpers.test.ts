@@ -4,6 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startRegistry } from '@reg/testing';
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { Helpers } from '../src/credentials/helpers.ts';
 import {
   CredentialsError,
   type DockerKeychainOptions,
@@ -323,15 +324,16 @@ scripts('a helper runs once for all who wait, and its answer is kept for a while
   });
 
   test('who comes while the program is being ended gets a run of its own', async () => {
-    const { keychain, note, folder } = place(config, { test: held });
-    const one = keychain();
+    const { env, note, folder } = place(config, { test: held });
+    const helpers = new Helpers({ env, onError: 'fail' });
     const controller = new AbortController();
-    const leaving = one.find(reg, null, { signal: controller.signal });
+    const ask = (signal?: AbortSignal) => helpers.ask('test', 'reg.example', { signal, rejected: undefined });
+    const leaving = ask(controller.signal);
     await until(() => note('pids') !== null);
     controller.abort(new Error('stop'));
-    const coming = one.find(reg);
     await expect(leaving).rejects.toThrow('stop');
+    const coming = ask();
     writeFileSync(join(folder, 'go'), '');
-    expect((await coming)?.credential).toMatchObject({ username: 'alice' });
+    expect(await coming).toMatchObject({ kind: 'credential', credential: { username: 'alice' } });
   });
 });

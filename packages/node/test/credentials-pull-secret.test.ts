@@ -56,6 +56,7 @@ describe('patterns for hosts', () => {
     ['*:5000', 'localhost:5000'],
     ['*.reg.example:5000', 'a.reg.example:5000'],
     ['[::1]:5000', '[::1]:5000'],
+    ['[fe80::?]', '[fe80::1]'],
     ['reg.example', 'reg.example'],
   ])('%s means %s', (pattern, host) => {
     expect(matchesHost(pattern, host)).toBe(true);

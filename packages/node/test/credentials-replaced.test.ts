@@ -65,9 +65,17 @@ describe('in a file', () => {
         'reg.example': { identitytoken: 'new', email: 'a@b.example' },
       },
     });
-    // And once more, for the one that replaced it.
-    await keychain.replaced?.(reg, await foundAt(keychain), identity('newer'));
-    expect(await foundAt(keychain)).toEqual(identity('newer'));
+  });
+
+  test('again and again, each in place of the one before, whether that was looked up or not', async () => {
+    const path = fileOf({ auths: { 'reg.example': { identitytoken: 'first' } } });
+    const keychain = dockerKeychain({ path });
+    const [second, third] = [identity('second'), identity('third')];
+    await keychain.replaced?.(reg, await foundAt(keychain), second);
+    await keychain.replaced?.(reg, second, third);
+    expect(await foundAt(keychain)).toEqual(third);
+    await keychain.replaced?.(reg, await foundAt(keychain), identity('fourth'));
+    expect(await foundAt(keychain)).toEqual(identity('fourth'));
   });
 
   test('of a namespace, for that namespace alone', async () => {

@@ -222,6 +222,11 @@ describe('an entry (requirements 106 to 108)', () => {
     ['auth: NULs that pad the password are cut (Q72)', login('alice', 'pass\0\0'), password('alice')],
     ['auth: UTF-8', login('äli', 'pässwörd ☃'), password('äli', 'pässwörd ☃')],
     [
+      'auth: no character of it is left out',
+      login('\uFEFFalice', '\uFEFF'),
+      password('\uFEFFalice', '\uFEFF'),
+    ],
+    [
       'auth: line breaks of base64 are no part of it',
       { auth: 'YWxp\nY2U6\r\ncGFzcw==\n' },
       password('alice'),
@@ -283,6 +288,16 @@ describe('an entry (requirements 106 to 108)', () => {
       `"auth" of ${at} is not base64 of user:password`,
     ],
     ['a password and no user', { password: secret }, `${at} has a password and no user name`],
+    ...['\0', '\n', '\u001f', '\u007f', '\u0080', '\u009f'].map((control): [string, unknown, string] => [
+      `a password with ${JSON.stringify(control)} in it (requirement 102)`,
+      login('alice', `${control}${secret}`),
+      `${at} has a control character in its user name or password`,
+    ]),
+    [
+      'a user name with a colon (requirement 100)',
+      { username: 'a:b', password: secret },
+      `${at} has a colon in its user name`,
+    ],
   ])('%s is an error that shows nothing of it', async (_, entry, message) => {
     expect(await fault(one(entry))).toBe(message);
   });
@@ -386,6 +401,13 @@ describe('which entry (requirement 111, Q64)', () => {
     }
   });
 
+  test('the tokens that Docker keeps of its own login to Docker Hub are no credentials of it', async () => {
+    const own = ['https://index.docker.io/v1/access-token', 'https://index.docker.io/v1/refresh-token'];
+    expect(
+      await find({ auths: Object.fromEntries(own.map((key) => [key, login('docker')])) }, hub),
+    ).toBeNull();
+  });
+
   test('Docker’s own key for Docker Hub wins', async () => {
     const auths = {
       'registry-1.docker.io': login('c'),
@@ -407,6 +429,26 @@ describe('which entry (requirement 111, Q64)', () => {
       'http://registry-1.docker.io',
     ]) {
       expect(await find(config, origin)).toBeNull();
+    }
+  });
+
+  test('what a prototype has is in no config', async () => {
+    const polluted = {
+      auths: { 'reg.example': login('mallory') },
+      credsStore: 'evil',
+      credHelpers: { 'reg.example': 'evil' },
+      auth: base64('mallory:pass'),
+      identitytoken: 'evil',
+    };
+    Object.assign(Object.prototype, polluted);
+    try {
+      expect(await find('{}')).toBeNull();
+      expect(await find('{"auths":{"reg.example":{}}}')).toBeNull();
+      expect(await find('{"auths":{"reg.example":{"username":"alice","password":"pass"}}}')).toEqual(
+        password('alice'),
+      );
+    } finally {
+      for (const name of Object.keys(polluted)) Reflect.deleteProperty(Object.prototype, name);
     }
   });
 

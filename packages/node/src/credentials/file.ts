@@ -35,7 +35,6 @@ export async function readFileText(path: string): Promise<FileText> {
     if (error instanceof CredentialsError) throw error;
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
     if (absent.includes(code)) return { kind: 'absent' };
-    // Windows does not open a folder.
     if (code === 'EISDIR') return { kind: 'folder' };
     throw new CredentialsError(path, `cannot be read (${code})`);
   }
@@ -43,7 +42,6 @@ export async function readFileText(path: string): Promise<FileText> {
 
 async function readAll(path: string, file: FileHandle): Promise<FileText> {
   const status = await file.stat();
-  if (status.isDirectory()) return { kind: 'folder' };
   if (status.isFIFO() || status.isSocket()) throw new CredentialsError(path, 'is a pipe, not a file');
   const chunks: Buffer[] = [];
   let length = 0;

@@ -120,7 +120,7 @@ function queryFor(
   about: { readonly signal?: AbortSignalLike; readonly rejected?: Credential } = {},
 ): Query {
   const { signal, rejected } = about;
-  return { registry: registryAt(origin), repository: repository || null, signal, rejected };
+  return { registry: registryAt(origin), repository: repository ?? null, signal, rejected };
 }
 
 /** Two identity tokens; others are never replaced. */
