@@ -99,7 +99,7 @@ interface Asked {
 function read(input: Parameters<typeof fetch>[0], init: RequestInit | undefined): Asked {
   refuseUserinfo(input);
   // The request's own signal would follow the caller's, and stay on it until it is collected.
-  const request = new Request(input, isObject(init) ? withoutSignal(init) : init);
+  const request = new Request(input, isObject(init ?? {}) ? withoutSignal(init ?? {}) : init);
   if (request.integrity !== '') throw new TypeError('[@reg/node] createRegistryFetch checks no integrity');
   // It may be a proxy: what was to go through it must not go another way.
   if (isObject(init) && 'dispatcher' in init && init.dispatcher !== undefined) {
@@ -113,11 +113,12 @@ function read(input: Parameters<typeof fetch>[0], init: RequestInit | undefined)
   return { request, signal, given: init?.body ?? undefined };
 }
 
-/** `init` with all it has or inherits (a `Request` may stand for one) but its signal. */
+/** `init` with all it has or inherits (a `Request` may stand for one) but its signal. It may be frozen. */
 function withoutSignal(init: RequestInit): RequestInit {
-  return new Proxy(init, {
-    get: (target, name) => (name === 'signal' ? null : Reflect.get(target, name, target)),
-  });
+  return new Proxy<RequestInit>(
+    {},
+    { get: (_, name) => (name === 'signal' ? null : Reflect.get(init, name, init)) },
+  );
 }
 
 function isObject(init: RequestInit | undefined): init is RequestInit {

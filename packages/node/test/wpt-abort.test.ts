@@ -390,6 +390,20 @@ for (const [name, answer, finish] of ends) {
 
 wpt(
   more,
+  'no listener is left on the signal of a Request, nor on the one it follows',
+  async ({ fetch, serve }) => {
+    const { signal } = aborting();
+    const request = new Request(await serve(data), { signal });
+    const count = () => [signal, request.signal].map((one) => getEventListeners(one, 'abort').length);
+    const before = count();
+    for (let i = 0; i < 3; i++) await (await fetch(request)).text();
+    await until(() => String(count()) === String(before));
+  },
+  ours,
+);
+
+wpt(
+  more,
   'no listener is left by a call that failed',
   async ({ fetch, serve }) => {
     const { signal } = aborting();

@@ -613,6 +613,20 @@ wpt(
 
 wpt(
   'fetch/api/request/request-init-003.sub.any.js',
+  'an init that is frozen, null or missing',
+  async ({ fetch, serve }) => {
+    const url = await serve(echo);
+    const { signal } = new AbortController();
+    const frozen = Object.freeze({ method: 'PUT', body: 'hey', signal });
+    expect(await echoed(await fetch(url, frozen))).toMatchObject({ method: 'PUT', body: 'hey' });
+    for (const init of [undefined, JSON.parse('null')]) {
+      expect((await echoed(await fetch(new Request(url, { method: 'PUT' }), init))).method).toBe('PUT');
+    }
+  },
+);
+
+wpt(
+  'fetch/api/request/request-init-003.sub.any.js',
   'members that init inherits count',
   async ({ fetch, serve }) => {
     const init: RequestInit = Object.create({ method: 'PUT', body: 'hey' });
