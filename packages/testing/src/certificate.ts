@@ -39,13 +39,17 @@ export interface CertificateOptions {
   readonly authority: boolean;
   /** DNS names and IP addresses it is for. */
   readonly names?: readonly string[];
+  /** Whom it is for, unless it is an authority's. Default: a server. */
+  readonly usage?: 'server' | 'client';
+  /** Epoch milliseconds at which it expires. Default: a year from now. */
+  readonly until?: number;
 }
 
 const DAY_MS = 86_400_000;
 
 /** Makes a certificate. */
 export function createCertificate(options: CertificateOptions): X509Certificate {
-  const { issuer } = options;
+  const { issuer, until = Date.now() + 365 * DAY_MS } = options;
   const issuerKey = createPublicKey(issuer.privateKey);
   const algorithm = signatureAlgorithm(issuer.privateKey);
   const body = sequence(
@@ -54,7 +58,7 @@ export function createCertificate(options: CertificateOptions): X509Certificate 
     integer(Buffer.concat([Buffer.from([0x2a]), randomBytes(15)])),
     algorithm,
     name(issuer.subject),
-    sequence(utcTime(Date.now() - DAY_MS), utcTime(Date.now() + 365 * DAY_MS)),
+    sequence(utcTime(Math.min(Date.now(), until) - DAY_MS), utcTime(until)),
     name(options.subject),
     spki(options.publicKey),
     context(3, true, sequence(...extensions(options, issuerKey))),
@@ -118,7 +122,7 @@ const spki = (key: KeyObject): Buffer => key.export({ type: 'spki', format: 'der
 const keyIdentifier = (key: KeyObject): Buffer => createHash('sha1').update(spki(key)).digest();
 
 function extensions(options: CertificateOptions, issuerKey: KeyObject): Buffer[] {
-  const { authority, names = [] } = options;
+  const { authority, names = [], usage: purpose = 'server' } = options;
   // keyUsage bits: digitalSignature is 0, keyCertSign 5, cRLSign 6. An authority here signs tokens as well.
   const usage = authority
     ? bitString(Buffer.from([0b1000_0110]), 1)
@@ -129,7 +133,8 @@ function extensions(options: CertificateOptions, issuerKey: KeyObject): Buffer[]
     extension('2.5.29.14', false, octetString(keyIdentifier(options.publicKey))),
     extension('2.5.29.35', false, sequence(context(0, false, keyIdentifier(issuerKey)))),
   ];
-  if (!authority) list.push(extension('2.5.29.37', false, sequence(objectIdentifier('1.3.6.1.5.5.7.3.1'))));
+  const purposeId = purpose === 'server' ? '1.3.6.1.5.5.7.3.1' : '1.3.6.1.5.5.7.3.2';
+  if (!authority) list.push(extension('2.5.29.37', false, sequence(objectIdentifier(purposeId))));
   if (names.length > 0) list.push(extension('2.5.29.17', false, sequence(...names.map(alternativeName))));
   return list;
 }

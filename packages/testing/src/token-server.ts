@@ -6,6 +6,7 @@
  */
 
 import { createAccess, type Repositories, type Users } from './access.ts';
+import { createServerCertificate } from './certificate.ts';
 import { createFaults, type Fault, type Faults } from './faults.ts';
 import { createLog, type LoggedRequest, matches, type RequestFilter } from './log.ts';
 import { listen } from './server.ts';
@@ -22,6 +23,8 @@ export interface TokenServerOptions {
   readonly tokens?: Omit<TokenOptions, 'format'>;
   /** Origin of the registry, where tokens may be sent. Left out, they may be sent nowhere a canary tap looks. */
   readonly registry?: string;
+  /** HTTPS under a throwaway authority. Default: HTTP. */
+  readonly tls?: boolean;
 }
 
 export interface TokenServer {
@@ -31,6 +34,8 @@ export interface TokenServer {
   readonly service: string;
   /** The signing certificate, for `rootcertbundle`. */
   readonly certificatePem: string;
+  /** The authority to trust, as PEM; `null` over HTTP. */
+  readonly ca: string | null;
   readonly requests: readonly LoggedRequest[];
   count(filter?: RequestFilter): number;
   readonly faults: Faults;
@@ -43,7 +48,8 @@ export async function startTokenServer(options: TokenServerOptions = {}): Promis
   const issuer = 'test-issuer';
   const log = createLog(clock);
   const faults = createFaults(options.faults);
-  const server = await listen('token', { log, faults, cors: false, certificate: null });
+  const certificate = options.tls ? createServerCertificate() : null;
+  const server = await listen('token', { log, faults, cors: false, certificate });
   const key = await createSigningKey();
   const access = createAccess(users, repositories);
   const endpoint = createTokenEndpoint({
@@ -65,6 +71,7 @@ export async function startTokenServer(options: TokenServerOptions = {}): Promis
     issuer,
     service: 'test-registry',
     certificatePem: key.certificate.toString(),
+    ca: certificate?.ca ?? null,
     requests: log.entries,
     count: (filter = {}) => log.entries.filter((request) => matches(filter, request)).length,
     faults,

@@ -193,10 +193,12 @@ async function readPair(certPath: string, keyPath: string): Promise<{ cert: stri
 function belongsTo(leaf: string, key: string, path: string): boolean {
   try {
     return new X509Certificate(leaf).checkPrivateKey(createPrivateKey(key));
-  } catch (error) {
+  } catch {
     // The system's words are left out: what they say about is a key.
-    const isLocked = errorCode(error) === 'ERR_MISSING_PASSPHRASE';
-    throw new CertsError(path, isLocked ? 'is locked by a passphrase' : 'holds no private key in PEM');
+    throw new CertsError(
+      path,
+      key.includes('ENCRYPTED') ? 'is locked by a passphrase' : 'holds no private key in PEM',
+    );
   }
 }
 
