@@ -10,6 +10,10 @@ const canary = fileURLToPath(new URL('packages/testing/src/canary.ts', import.me
 /** Ends what hangs, on a machine that is busy with other things as well; how long anything takes is not tested. */
 const testTimeout = 30_000;
 
+/** The folder of another undici than the workspace's, from `scripts/undici-matrix.ts`. */
+// biome-ignore lint/suspicious/noUndeclaredEnvVars: turbo runs no tests
+const undici = process.env['REG_UNDICI'];
+
 function project(name: string, root: string) {
   return { ssr, test: { name, root, include: ['test/**/*.test.ts'], setupFiles: [canary], testTimeout } };
 }
@@ -18,7 +22,7 @@ export default defineConfig({
   test: {
     projects: [
       project('core', 'packages/core'),
-      project('node', 'packages/node'),
+      { ...project('node', 'packages/node'), resolve: { alias: undici === undefined ? {} : { undici } } },
       project('testing', 'packages/testing'),
       project('cli', 'apps/cli'),
       project('workspace', '.'),
