@@ -326,14 +326,17 @@ describe('arguments, as fetch takes them', () => {
     ]);
   });
 
-  test('a longer one is a stream, which the ping spares, and arrives whole', async () => {
-    const { registry, fetch } = await fetching();
-    const bytes = Buffer.concat([Buffer.alloc(262_144, 'x'), Buffer.from(LAYER)]);
-    const url = `${registry.url}${UPLOADS}?digest=${digestOf(bytes)}`;
-    const response = await fetch(new Request(url, { method: 'POST', body: new Blob([bytes]) }));
-    expect(response.status).toBe(201);
-    expect(registry.requests.map(({ method }) => method)).toEqual(['GET', 'GET', 'POST']);
-  });
+  test.each([[undefined], [{ body: null }]])(
+    'a longer one is a stream, which the ping spares, and arrives whole; init: %o',
+    async (init) => {
+      const { registry, fetch } = await fetching();
+      const bytes = Buffer.concat([Buffer.alloc(262_144, 'x'), Buffer.from(LAYER)]);
+      const url = `${registry.url}${UPLOADS}?digest=${digestOf(bytes)}`;
+      const request = new Request(url, { method: 'POST', body: new Blob([bytes]) });
+      expect((await fetch(request, init)).status).toBe(201);
+      expect(registry.requests.map(({ method }) => method)).toEqual(['GET', 'GET', 'POST']);
+    },
+  );
 
   test('an abort while the body of a Request is read ahead cancels it, with the reason', async () => {
     const { registry, fetch } = await fetching();
