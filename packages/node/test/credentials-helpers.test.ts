@@ -146,6 +146,13 @@ scripts('which helper, and what it is asked for', () => {
     expect((await podman.find(reg))?.credential).toMatchObject({ username: 'file' });
     expect(asked()).toEqual(['docker.io']);
     expect((await podman.explain(reg)).trail.map(({ outcome }) => outcome)).toEqual(['ignored', 'matched']);
+    // Nor what is wrong with it.
+    for (const credsStore of ['../x', 1, {}]) {
+      const { keychain: other } = place({ ...config, credsStore });
+      expect((await other({ flavor: 'containers' }).find(reg))?.credential).toMatchObject({
+        username: 'file',
+      });
+    }
   });
 });
 

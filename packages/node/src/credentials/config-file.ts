@@ -6,7 +6,7 @@
  * for Docker and for Podman, and an entry left behind from before the helper is not a login.
  */
 
-import { objectIn, parseConfig, shown, textIn } from './config.ts';
+import { member, objectIn, parseConfig, shown, textIn } from './config.ts';
 import { entryIn } from './entries.ts';
 import { CredentialsError } from './error.ts';
 import { readFileText } from './file.ts';
@@ -109,12 +109,12 @@ export function helperIn(
     const helper = helperName(path, helpers, key, ' of "credHelpers"');
     return helper === '' ? null : { helper, server: serverOf(key, registry, flavor), key };
   }
-  const helper = helperName(path, config, 'credsStore');
-  if (helper === '') return null;
   if (flavor === 'containers') {
-    trail?.note(path, 'ignored', 'Podman does not read "credsStore"', { helper: programOf(helper) });
+    if (member(config, 'credsStore')) trail?.note(path, 'ignored', 'Podman does not read "credsStore"');
     return null;
   }
+  const helper = helperName(path, config, 'credsStore');
+  if (helper === '') return null;
   return { helper, server: registry.isHub ? hubKey : registry.host, key: null };
 }
 
