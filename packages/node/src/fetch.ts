@@ -91,7 +91,7 @@ interface Call extends Carried {
 interface Asked {
   readonly request: Request;
   readonly signal: AbortSignal | null;
-  /** The body as it was given beside the request, which shows all of them as streams. */
+  /** The body as it was given beside a `Request`, which shows all of them as streams; `undefined` when it came inside of one. */
   readonly given: unknown;
 }
 
@@ -110,7 +110,7 @@ function read(input: Parameters<typeof fetch>[0], init: RequestInit | undefined)
   if (signal !== null && !(signal instanceof AbortSignal)) {
     throw new TypeError('[@reg/node] the signal of a request is an AbortSignal');
   }
-  return { request, signal, given: init?.body ?? undefined };
+  return { request, signal, given: init instanceof Request ? undefined : (init?.body ?? undefined) };
 }
 
 /** `init` with all it has or inherits (a `Request` may stand for one) but its signal. It may be frozen. */

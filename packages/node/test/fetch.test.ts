@@ -326,6 +326,14 @@ describe('arguments, as fetch takes them', () => {
     ]);
   });
 
+  test('and so is that of a Request that stands for init', async () => {
+    const { registry, fetch } = await fetching();
+    const url = `${registry.url}${UPLOADS}?digest=${DIGEST}`;
+    const other = new Request('http://mirror.invalid/', { method: 'POST', body: LAYER });
+    expect((await fetch(url, other)).status).toBe(201);
+    expect(registry.requests.map(({ method }) => method)).toEqual(['POST', 'GET', 'POST']);
+  });
+
   test.each([[undefined], [{ body: null }]])(
     'a longer one is a stream, which the ping spares, and arrives whole; init: %o',
     async (init) => {
