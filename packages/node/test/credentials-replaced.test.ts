@@ -34,7 +34,7 @@ test('a second process goes on with the token that the first was given', async (
   const registry = await startRegistry({
     auth: 'oauth2',
     users: { alice: { password: canary('password'), identityToken } },
-    repositories: { 'team/app': {} },
+    repositories: { 'team/app': {}, 'team/other': {}, 'team/third': {} },
     tokens: { rotateRefreshTokens: true },
   });
   onTestFinished(() => registry.close());
@@ -42,7 +42,10 @@ test('a second process goes on with the token that the first was given', async (
   const policy = { realms: { pairs: [registry.pair] } };
   for (let run = 0; run < 3; run++) {
     const fetch = createRegistryFetch({ keychain: dockerKeychain({ path }), policy });
-    expect((await fetch(`${registry.url}/v2/team/app/tags/list`)).status).toBe(200);
+    // One exchange each, and each ends the token it was made with.
+    for (const name of ['team/app', 'team/other', 'team/third']) {
+      expect((await fetch(`${registry.url}/v2/${name}/tags/list`)).status).toBe(200);
+    }
     expect(readFileSync(path, 'utf8').includes(identityToken)).toBe(false);
   }
 });
