@@ -14,8 +14,14 @@ const testTimeout = 30_000;
 // biome-ignore lint/suspicious/noUndeclaredEnvVars: turbo runs no tests
 const undici = process.env['REG_UNDICI'];
 
-function project(name: string, root: string) {
-  return { ssr, test: { name, root, include: ['test/**/*.test.ts'], setupFiles: [canary], testTimeout } };
+/** Steady calls for some time, which other tests would disturb: it runs after them, alone. */
+const soak = 'test/soak.test.ts';
+
+function project(name: string, root: string, include = 'test/**/*.test.ts') {
+  const exclude = include === soak ? [] : [soak];
+  const sequence = { groupOrder: include === soak ? 1 : 0 };
+  const test = { name, root, include: [include], exclude, sequence, setupFiles: [canary], testTimeout };
+  return { ssr, test };
 }
 
 export default defineConfig({
@@ -23,6 +29,7 @@ export default defineConfig({
     projects: [
       project('core', 'packages/core'),
       { ...project('node', 'packages/node'), resolve: { alias: undici === undefined ? {} : { undici } } },
+      project('soak', 'packages/node', soak),
       project('testing', 'packages/testing'),
       project('cli', 'apps/cli'),
       project('workspace', '.'),
