@@ -47,21 +47,26 @@ function listenToAll() {
   };
 }
 
+type Scene = Awaited<ReturnType<typeof stage>>;
+
+/** A client of each kind: what it returns makes one call and reads the answer. */
 const clients = {
-  fetch: ({ auth, registry }: Awaited<ReturnType<typeof stage>>, path = TAGS) =>
-    createRegistryFetch(auth)(registry.url + path).then((response) => response.text()),
-  interceptor: ({ auth, registry }: Awaited<ReturnType<typeof stage>>, path = TAGS) =>
-    request(registry.url + path, { dispatcher: agent().compose(registryAuth(auth)) }).then(({ body }) =>
-      body.text(),
-    ),
+  fetch({ auth, registry }: Scene) {
+    const fetch = createRegistryFetch(auth);
+    return async (path = TAGS) => (await fetch(registry.url + path)).text();
+  },
+  interceptor({ auth, registry }: Scene) {
+    const dispatcher = agent().compose(registryAuth(auth));
+    return async (path = TAGS) => (await request(registry.url + path, { dispatcher })).body.text();
+  },
 };
 
-describe.each(Object.entries(clients))('%s', (_name, call) => {
+describe.each(Object.entries(clients))('%s', (_name, create) => {
   test('tells of a cold request: its steps, its exchange and its look for a token', async () => {
     const told = listenToAll();
     const scene = await stage();
     const before = performance.timeOrigin + performance.now();
-    await call(scene);
+    await create(scene)();
 
     const [start] = told.handshake;
     const end = told.handshake.at(-1);
@@ -103,18 +108,35 @@ describe.each(Object.entries(clients))('%s', (_name, call) => {
     expect(told.cache.map(({ type }) => type)).toEqual(['miss', 'stored']);
   });
 
+  test('tells of a warm request whole, to who listens only now', async () => {
+    const scene = await stage();
+    const call = create(scene);
+    for (let i = 0; i < 3; i++) await call();
+    const told = listenToAll();
+    await call();
+    expect(told.handshake.map((m) => (m.type === 'step' ? m.step.phase : m.type))).toEqual([
+      'start',
+      'credential',
+      'obtaining',
+      'sending',
+      'end',
+    ]);
+    expect(told.exchange).toEqual([]);
+    expect(told.cache.map(({ type }) => type)).toEqual(['hit']);
+  });
+
   test('tells of what ends before an answer', async () => {
     const handshake = listen('reg:handshake');
     const scene = await stage();
     const auth = clientOf(scene.registry, 'not hers');
-    await expect(call({ ...scene, auth })).rejects.toThrow();
+    await expect(create({ ...scene, auth })()).rejects.toThrow();
     expect(handshake.at(-1)).toMatchObject({ outcome: 'failed', failure: { kind: 'credential-rejected' } });
   });
 
   test('shows no secret', async () => {
     const told = listenToAll();
     const scene = await stage();
-    await call(scene, `${TAGS}?n=1&last=0&sig=SIGNATURE`);
+    await create(scene)(`${TAGS}?n=1&last=0&sig=SIGNATURE`);
     const text = JSON.stringify(told);
     expect(text).toContain('redacted-1');
     expect(text).not.toContain('canary-');
@@ -128,7 +150,7 @@ describe.each(Object.entries(clients))('%s', (_name, call) => {
     listen('reg:handshake', ({ type }) => void (type === 'start' && seen.push(caller.getStore())));
     listen('reg:exchange', ({ type }) => void (type === 'start' && seen.push(caller.getStore())));
     const scene = await stage();
-    await caller.run('a request of mine', () => call(scene));
+    await caller.run('a request of mine', create(scene));
     expect(seen).toEqual(['a request of mine', 'a request of mine']);
   });
 });
