@@ -3,6 +3,7 @@
 declare class URLSearchParams {
   constructor(init?: string | Iterable<readonly [string, string]>);
   append(name: string, value: string): void;
+  delete(name: string): void;
   get(name: string): string | null;
   getAll(name: string): string[];
   has(name: string): boolean;

@@ -258,7 +258,7 @@ export const samples: { readonly [K in FailureKind]: readonly Of<K>[] } = {
       code: 'CERT_HAS_EXPIRED',
       message: 'certificate has expired',
     },
-    ...each(['registry', 'authority'] as const, (to) => ({
+    ...each({ registry: 0, authority: 0 }, (to) => ({
       kind: 'network' as const,
       url: realm,
       to,

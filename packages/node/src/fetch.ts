@@ -15,12 +15,11 @@
  */
 
 import { isRegistryAuthError } from '@reg/core';
-import { createAuthorizer, type Delivered } from '@reg/core/driver';
+import { createAuthorizer } from '@reg/core/driver';
 import { type Dispatcher, errors } from 'undici';
 import { type Content, contentOf } from './content.ts';
 import { channels } from './diagnostics.ts';
 import type { Leg, Observer } from './leg.ts';
-import { uploadInstead } from './mount.ts';
 import { defaultUserAgent, type RegistryOptions } from './options.ts';
 import { dispatcherFor } from './origin.ts';
 import { responseOf } from './response.ts';
@@ -52,15 +51,6 @@ export function createRegistryFetch(options: RegistryFetchOptions = {}): typeof 
   );
   const authorizer = createAuthorizer<Leg, Call>({ ...core, channels, send });
 
-  async function deliver(call: Call, options: { readonly signal?: AbortSignal }): Promise<Delivered<Leg>> {
-    const answer = await authorizer.request(call, options);
-    const upload = call.body === 'once' ? null : uploadInstead(call.method, call.url, answer.failure);
-    if (upload === null) return answer;
-    await answer.raw.discard();
-    const begun = await authorizer.request({ ...call, url: upload }, options);
-    return { ...begun, failure: begun.failure ?? answer.failure };
-  }
-
   return async (input, init) => {
     const { request, signal, given } = read(input, init);
     if (signal?.aborted) {
@@ -69,7 +59,10 @@ export function createRegistryFetch(options: RegistryFetchOptions = {}): typeof 
     }
     const content = await contentOf(request, given, signal);
     try {
-      const { raw, ...about } = await deliver(callOf(request, content), signal === null ? {} : { signal });
+      const { raw, ...about } = await authorizer.request(
+        callOf(request, content),
+        signal === null ? {} : { signal },
+      );
       if (request.redirect === 'error' && isRedirect(raw.status)) {
         void raw.discard();
         throw failed(new Error('unexpected redirect'));

@@ -51,13 +51,15 @@ export function createSend<Q extends Carried>(
 }
 
 function optionsFor<Q extends Carried>(outgoing: Outgoing<Q>, userAgent: string): DispatchOptions {
-  const { body, path, ...carry } = outgoing.request?.carry ?? {};
-  const { method } = outgoing;
+  const { method, url, request } = outgoing;
+  const { body, path, query, ...carry } = request?.carry ?? {};
   const content = outgoing.body === 'caller' ? (body ?? null) : outgoing.form;
   const headers = fieldsOf(outgoing.headers, userAgent);
   // What was given to a dispatcher goes on as it was given: a path read as a URL and written again may be another.
-  if (path !== undefined) return { ...carry, path, method, headers, body: content };
-  const { origin, pathname, search } = new URL(outgoing.url);
+  if (path !== undefined && url === request?.url) {
+    return { ...carry, ...(query === undefined ? {} : { query }), path, method, headers, body: content };
+  }
+  const { origin, pathname, search } = new URL(url);
   return { ...carry, origin, path: pathname + search, method, headers, body: content };
 }
 

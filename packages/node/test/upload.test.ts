@@ -10,10 +10,11 @@ import { failureOf } from '@reg/core';
 import { createAuthorizer, staticKeychain } from '@reg/core/driver';
 import { type TranscriptStep, toText } from '@reg/core/transcript';
 import { canary, digestOf, image, type Registry, startTokenServer } from '@reg/testing';
+import { Agent, request } from 'undici';
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 // By path: a program that only tests start is no part of what @reg/testing offers.
 import { isMissing, startDistribution } from '../../testing/test/docker-registry.ts';
-import { createRegistryFetch, type RegistryFetchOptions } from '../src/index.ts';
+import { createRegistryFetch, type RegistryFetchOptions, registryAuth } from '../src/index.ts';
 import type { Leg } from '../src/leg.ts';
 import { type Carried, createSend } from '../src/send.ts';
 import { agent, serve, stage, TAGS, turn, until } from './stage.ts';
@@ -436,6 +437,22 @@ describe('a mount', () => {
       ]);
     },
   );
+
+  test('that the registry denies is asked for again as an upload by the interceptor as well', async () => {
+    const { registry, auth } = await refusing(403);
+    const dispatcher = new Agent().compose(registryAuth(auth));
+    onTestFinished(() => dispatcher.destroy());
+    const query = { mount: mounted, from: 'team/none' };
+    for (const [path, apart] of [
+      [fromNone, {}],
+      [UPLOADS, { query }],
+    ] as const) {
+      const begun = await request(registry.url + path, { dispatcher, method: 'POST', ...apart });
+      await begun.body.dump();
+      expect(begun.statusCode).toBe(202);
+      expect(registry.requests.at(-1)?.url).toBe(UPLOADS);
+    }
+  });
 
   test('that is denied, as is the upload, is denied for the upload', async () => {
     const { registry, fetch } = await refusing(403);

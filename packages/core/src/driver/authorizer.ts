@@ -11,6 +11,7 @@ import type { Failure } from '../failure.ts';
 import type { Authorization } from '../grant.ts';
 import { type Challenged, type HandshakeState, type Hint, type Lesson, start, step } from '../handshake.ts';
 import type { Head, HeaderList, RegistryRequest } from '../message.ts';
+import { uploadInstead } from '../mount.ts';
 import { completePolicy, type PartialPolicy, type Policy } from '../policy.ts';
 import { readProblems } from '../problem.ts';
 import { formatScopes, parseScopes, type Scope } from '../scope.ts';
@@ -62,7 +63,7 @@ export interface Delivered<R> {
   /** Where the answer came from. */
   readonly url: string;
   readonly redirected: boolean;
-  /** Why a 401 or 403 is final. */
+  /** Why a 401 or 403 is final; or, of an upload that was begun in place of a mount, why it is none. */
   readonly failure: Failure | null;
   /** What went over the wire, without secrets. */
   transcript(): Transcript;
@@ -158,8 +159,23 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
     });
   }
 
-  async request(request: Q, { signal }: { readonly signal?: AbortSignalLike } = {}): Promise<Delivered<R>> {
+  async request(request: Q, options: { readonly signal?: AbortSignalLike } = {}): Promise<Delivered<R>> {
     const plain = plainRequest(request);
+    const { delivered, discard } = await this.#request(request, plain, options);
+    const { failure } = delivered;
+    const url = failure === null ? null : uploadInstead(plain, failure);
+    if (url === null) return delivered;
+    discard();
+    const upload = (await this.#request(request, { ...plain, url }, options)).delivered;
+    return { ...upload, failure: upload.failure ?? failure };
+  }
+
+  /** One handshake. `plain` is what the machine knows of `request`; its URL goes before the other. */
+  async #request(
+    request: Q,
+    plain: RegistryRequest,
+    { signal }: { readonly signal?: AbortSignalLike },
+  ): Promise<{ readonly delivered: Delivered<R>; readonly discard: () => void }> {
     const watched = watch(this.#channels, 'request', plain, this.#now);
     const path = watched === null ? this.#trodden(plain) : null;
     const { hint, lead } =
@@ -177,12 +193,13 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
       throwIfAborted(signal);
       const elsewhere = path === null ? this.#memory.elsewhere(plain.url) : path.elsewhere;
       const begin = (): HandshakeState => start(plain, this.#policy, hint, elsewhere);
-      const ahead = path === null ? [] : await this.#goAhead(path, request, operation, came);
+      const ahead = path === null ? [] : await this.#goAhead(path, request, plain, operation, came);
       if (path !== null && ahead.every(isGood)) {
-        const { head, raw } = last.take();
-        last = nothing;
         const transcript = transcriptOn(begin, ahead, recorder);
-        return { head, raw, url: plain.url, redirected: false, failure: null, transcript };
+        const about = { url: plain.url, redirected: false, failure: null, transcript };
+        const reply = last.take();
+        last = nothing;
+        return delivered(reply, about);
       }
       const stepped = this.#stepped(operation, () => {
         end?.('head');
@@ -199,18 +216,13 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
       });
       if (state.phase === 'failed') throw this.#error(state.failure, operation);
       this.#tread(plain, hint, state);
-      const delivered = last.take();
+      const reply = last.take();
       last = nothing;
       const failure = state.failure === null ? null : ended(state.failure, recorder);
-      watched?.end({ outcome: 'answered', status: delivered.head.status, failure });
-      return {
-        head: delivered.head,
-        raw: delivered.raw,
-        url: state.context.url,
-        redirected: state.context.hops > 0 || state.context.url !== plain.url,
-        failure,
-        transcript: () => recorder.transcript(),
-      };
+      watched?.end({ outcome: 'answered', status: reply.head.status, failure });
+      const { url, hops } = state.context;
+      const redirected = hops > 0 || url !== plain.url;
+      return delivered(reply, { url, redirected, failure, transcript: () => recorder.transcript() });
     } catch (error) {
       watched?.rejected(error);
       throw error instanceof Aborted ? abortReason(signal) : error;
@@ -381,12 +393,13 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
   async #goAhead(
     { held }: Path,
     request: Q,
+    plain: RegistryRequest,
     operation: Operation,
     came: (reply: Reply<R>) => void,
   ): Promise<readonly HandshakeAnswer[]> {
     const at = this.#now();
     const authorization = held?.grant.authorization ?? null;
-    const answer = await this.#exchangeHeads(outgoingOf(request, authorization), operation, came);
+    const answer = await this.#exchangeHeads(outgoingOf(request, plain, authorization), operation, came);
     if (held === null) return [answer];
     const { need, reuse, known } = held;
     const grant = held.grant.from === 'credential' ? { ...held.grant, obtainedAt: at } : held.grant;
@@ -456,6 +469,14 @@ function ended(failure: Failure, recorder: Recorder): Failure {
   return recorder.redacted(failure);
 }
 
+function delivered<R>(
+  reply: Reply<R>,
+  about: Omit<Delivered<R>, 'head' | 'raw'>,
+): { readonly delivered: Delivered<R>; readonly discard: () => void } {
+  const { head, raw } = reply;
+  return { delivered: { head, raw, ...about }, discard: () => void reply.discard() };
+}
+
 /** The last response: the caller's, unless another request supersedes it. */
 interface Last<R> {
   take(): Reply<R>;
@@ -505,12 +526,13 @@ function outgoing<Q extends RegistryRequest>(effect: RegistrySend, request: Q | 
 }
 
 /** What the machine sends of a request with this authorization, as long as it is at its first origin. */
-function outgoingOf<Q extends RegistryRequest>(request: Q, authorization: Authorization | null): Outgoing<Q> {
-  const { method, url, body } = request;
+function outgoingOf<Q extends RegistryRequest>(
+  request: Q,
+  { method, url, body, headers: own }: RegistryRequest,
+  authorization: Authorization | null,
+): Outgoing<Q> {
   const headers: HeaderList =
-    authorization === null
-      ? request.headers
-      : [...request.headers, ['authorization', headerFor(authorization, url)]];
+    authorization === null ? own : [...own, ['authorization', headerFor(authorization, url)]];
   return {
     to: 'registry',
     method,

@@ -239,6 +239,7 @@ const tokenRequest: TokenSend = {
   method: 'GET',
   url: realm,
   headers: [],
+  addresses: 'any',
   authorization: null,
   form: null,
 };
