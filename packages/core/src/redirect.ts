@@ -68,7 +68,7 @@ export function judgeRedirect(
 ): RedirectVerdict {
   const from = new URL(String(about.from));
   // A storage host is often named without its scheme; its authority is still read as strictly as any.
-  const text = location.startsWith('//') ? from.protocol + location : location;
+  const text = escapedBytes(location.startsWith('//') ? from.protocol + location : location);
   const { url, fault } = readTarget(text, from, locationChars);
   const sameOrigin = url !== null && url.origin === from.origin;
   const answer = (allow: boolean, reason: RedirectReason): RedirectVerdict => {
@@ -87,6 +87,22 @@ export function judgeRedirect(
   if (!sameOrigin && policy.redirects.crossOrigin === 'refuse') return answer(false, 'cross-origin');
   if (about.hops >= Math.min(policy.redirects.max, policy.limits.hops)) return answer(false, 'hops');
   return answer(true, sameOrigin ? 'same-origin' : 'other-origin');
+}
+
+/**
+ * A field's value is bytes, one to a code unit (RFC 9110 §5.5). Those that are not ASCII are meant as they are, and a URL would
+ * take them for the characters of that number and encode those.
+ */
+function escapedBytes(location: string): string {
+  let text = '';
+  let from = 0;
+  for (let i = 0; i < location.length; i++) {
+    const unit = location.charCodeAt(i);
+    if (unit < 0x80 || unit > 0xff) continue;
+    text += `${location.slice(from, i)}%${unit.toString(16).toUpperCase()}`;
+    from = i + 1;
+  }
+  return from === 0 ? location : text + location.slice(from);
 }
 
 /** Whether a refusal for this reason means that the 3xx goes to the caller as it came; else it is a failure. */

@@ -34,6 +34,24 @@ describe('a GET or HEAD is followed', () => {
     expect(judge('//s3.example.net/a%2fb').url?.href).toBe('https://s3.example.net/a%2fb');
   });
 
+  test.each([
+    // UTF-8 as a field's value holds it, a byte to a unit.
+    ['/v2/\u00c3\u00bc', 'https://registry.example/v2/%C3%BC'],
+    ['https://cdn.example/a\u00c3\u0080b?c=\u00ff', 'https://cdn.example/a%C3%80b?c=%FF'],
+    ['/v2/%C3%BC', 'https://registry.example/v2/%C3%BC'],
+  ])('to the bytes that were sent: %j', (location, expected) => {
+    const about = { from: 'https://registry.example/v2/', method: 'GET', hops: 0, body: 'none' } as const;
+    expect(judgeRedirect(location, about, defaultPolicy).url?.href).toBe(expected);
+  });
+
+  test('to no host of which a name is bytes', () => {
+    const about = { from: 'https://registry.example/v2/', method: 'GET', hops: 0, body: 'none' } as const;
+    expect(judgeRedirect('https://b\u00c3\u00bccher.example/', about, defaultPolicy).verdict).toEqual({
+      allow: false,
+      reason: 'bad-authority',
+    });
+  });
+
   test('with pre-signed URLs longer than any realm may be', () => {
     const location = `https://s3.example.net/blob?sig=${'a'.repeat(8_000)}`;
     expect(judge(location).url?.href).toBe(location);
