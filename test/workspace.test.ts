@@ -13,7 +13,7 @@ const manifests = globSync('{packages,apps}/*/package.json', { cwd: root }).sort
 const allowed: Record<string, readonly string[]> = {
   '@reg/cli': ['@reg/core', '@reg/node', 'commander'],
   '@reg/core': [],
-  '@reg/node': ['@reg/core', 'undici'],
+  '@reg/node': ['@reg/core', 'proper-lockfile', 'undici'],
   '@reg/testing': [],
 };
 

@@ -66,8 +66,8 @@ export async function openClient(setting: ClientSetting): Promise<Client> {
 async function keychainFor({ registry, options, given, surroundings }: ClientSetting): Promise<Keychain> {
   if (options.anonymous === true) return anonymousKeychain;
   if (given !== null) return keychainOf(given, registry.origin);
-  const { dockerKeychain } = await import('@reg/node/credentials');
-  return dockerKeychain({ env: surroundings.env });
+  const { defaultKeychain } = await import('@reg/node/credentials');
+  return defaultKeychain({ env: surroundings.env });
 }
 
 /** Knows one registry: the one that was named in the same command line. */
