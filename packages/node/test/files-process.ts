@@ -44,7 +44,7 @@ async function watch(step: (name: string) => void): Promise<void> {
   await file.close();
   for (const name of ['writeFile', 'chmod', 'sync']) wrap(handle, name);
   for (const name of ['open', 'rename', 'rm']) wrap(fs.promises, name);
-  for (const name of ['mkdir', 'rmdir']) wrap(fs, name);
+  for (const name of ['open', 'unlink']) wrap(fs, name);
   syncBuiltinESMExports();
 }
 

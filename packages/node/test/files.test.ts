@@ -9,7 +9,7 @@ import {
   existsSync,
   mkdirSync,
   readFileSync,
-  rmdirSync,
+  rmSync,
   statSync,
   symlinkSync,
   utimesSync,
@@ -379,7 +379,7 @@ describe('withLock', () => {
   test('a holder whose lock was removed finds out, too', async () => {
     const path = file();
     const work = withLock(path, async (held) => {
-      rmdirSync(`${path}.lock`);
+      rmSync(`${path}.lock`);
       await held();
     });
     await expect(work).rejects.toThrow(LockLostError);

@@ -149,6 +149,11 @@ scripts('failure', () => {
     expect(message.endsWith('0…')).toBe(true);
   });
 
+  test('a crash is one, whatever was said before it', async () => {
+    const { env } = helper(`echo 'credentials not found in native keychain'; kill -SEGV $$`);
+    await refusal(helperGet('test', 'r.example', { env }));
+  });
+
   test('a not-found that is not for a missing credential is a failure', async () => {
     const { env } = helper(`echo 'error: credentials not found in native keychain?'; exit 1`);
     await refusal(helperGet('test', 'r.example', { env }));

@@ -115,6 +115,9 @@ test(`file-write-07: ${saverCount} processes save at once, and no reader sees ha
       return saver;
     }),
   );
+  // Of one that was killed: all of them find it old, and all of them would take it over.
+  writeFileSync(`${path}.lock`, '');
+  letTimePass(path);
   let left = saverCount;
   for (const { child, exited } of savers) {
     child.stdin.end('\n');
@@ -151,6 +154,9 @@ test('file-write-06: killed at every step of a save, the file is the old one or 
     expect(names).toContain(`before ${name}`);
     expect(names).toContain(`after ${name}`);
   }
+  // On the disk before it has the name, and the name on the disk before anyone is told: power may fail, too.
+  const lasting = ['after writeFile', 'after sync', 'after rename'];
+  expect(names.filter((name) => lasting.includes(name))).toEqual([...lasting, 'after sync']);
   const renamed = names.indexOf('after rename');
   const kill = async (step: number) => {
     const path = config();

@@ -1,13 +1,13 @@
 /**
  * One process at a time for a file.
  *
- * Rules of this file: a lock is a folder beside the file, since making a folder either succeeds for one alone or fails; a wait
- * is bounded; a holder that was stopped for longer than `staleMs` may lose its lock, and can find that out before it writes.
- * Why a library, and what it does not promise: docs/decisions/0040-lock-library.md.
+ * Rules of this file: a lock is a file beside the file, which opens for the one that makes it; a wait is bounded; a holder that
+ * was stopped for longer than `staleMs` may lose its lock, and can find that out before it writes; whether a lock is one's own
+ * is asked of the open file, never of its name. Why a library, why not as it comes, and why nothing is lost when a lock is:
+ * docs/decisions/0040-lock-library.md.
  */
 
-import type { BigIntStats } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import fs from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { resolveTarget } from './target.ts';
 
@@ -59,51 +59,102 @@ export async function withLock<T>(
   { waitMs = 30_000 }: LockOptions = {},
 ): Promise<T> {
   const target = (await resolveTarget(path)).path;
-  const folder = `${target}.lock`;
-  let lost = false;
-  const release = await acquire(target, folder, performance.now() + waitMs, () => {
-    lost = true;
-  });
-  if (release === null) throw new LockedError(path, waitMs);
-  const mine = await identity(folder);
-  const isHeld = async () => !lost && mine !== null && (await identity(folder)) === mine;
+  const lock = await acquire(target, performance.now() + waitMs);
+  if (lock === null) throw new LockedError(path, waitMs);
   try {
     return await work(async () => {
-      if (!(await isHeld())) throw new LockLostError(path);
+      if (!lock.isHeld()) throw new LockLostError(path);
     });
   } finally {
-    // What is another's by now stays: the library would remove it as readily as ours. A lock that cannot be removed is no
-    // failure of the work, and ends by itself.
-    if (await isHeld()) await release().catch(() => undefined);
+    await lock.release();
   }
 }
 
+interface Lock {
+  isHeld(): boolean;
+  release(): Promise<void>;
+}
+
 /** Tries until `until`, at random moments, so that a hundred processes do not knock together; `null` when time is up. */
-async function acquire(
-  target: string,
-  lockfilePath: string,
-  until: number,
-  onCompromised: () => void,
-): Promise<(() => Promise<void>) | null> {
-  // Not before it is needed: what it is built on replaces functions of `process` and `fs` for everyone (decision 0040).
-  const { lock } = await import('proper-lockfile');
+async function acquire(target: string, until: number): Promise<Lock | null> {
   for (let longest = 10; ; longest = Math.min(longest * 1.5, 200)) {
-    try {
-      return await lock(target, { realpath: false, lockfilePath, stale: staleMs, onCompromised });
-    } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'ELOCKED')) throw error;
-    }
-    if (performance.now() >= until) return null;
+    const lock = await tryOnce(target);
+    if (lock !== null || performance.now() >= until) return lock;
     await sleep(1 + Math.random() * longest);
   }
 }
 
-/** Tells one folder of that name from the next; `null` for none. The number alone is soon given again. */
-async function identity(folder: string): Promise<string | null> {
+async function tryOnce(target: string): Promise<Lock | null> {
+  // Not before it is needed: what it is built on replaces functions of `process` and `fs` for everyone.
+  const { lock } = await import('proper-lockfile');
+  const lockfilePath = `${target}.lock`;
+  const file = new LockFile(lockfilePath);
+  let isLost = false;
+  const onCompromised = () => {
+    isLost = true;
+  };
+  let unlock: () => Promise<void>;
   try {
-    const { dev, ino, birthtimeNs }: BigIntStats = await stat(folder, { bigint: true });
-    return `${dev}:${ino}:${birthtimeNs}`;
-  } catch {
-    return null;
+    unlock = await lock(target, {
+      realpath: false,
+      lockfilePath,
+      stale: staleMs,
+      onCompromised,
+      fs: {
+        ...fs,
+        mkdir: (_: string, done: (error: Error | null) => void) => file.make(done),
+        rmdir: fs.unlink,
+        rmdirSync: fs.unlinkSync,
+      },
+    });
+  } catch (error) {
+    file.close();
+    if (error instanceof Error && 'code' in error && error.code === 'ELOCKED') return null;
+    throw error;
+  }
+  const isHeld = () => !isLost && file.isOurs();
+  return {
+    isHeld,
+    async release() {
+      // What is another's by now stays: the library would remove it as readily as ours. A lock that cannot be removed is no
+      // failure of the work, and ends by itself.
+      if (isHeld()) await unlock().catch(() => undefined);
+      file.close();
+    },
+  };
+}
+
+/**
+ * The lock on the disk, in place of the folder that the library would make: of two folders that had the same name one after
+ * the other nobody can say which one he made. A file can be told from the next as long as it is open, since until then no
+ * other gets its number.
+ */
+class LockFile {
+  readonly #path: string;
+  /** Of the file, once it was made here. */
+  #descriptor: number | null = null;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  make(done: (error: Error | null) => void): void {
+    fs.open(this.#path, 'wx', 0o600, (error, descriptor) => {
+      if (error === null) this.#descriptor = descriptor;
+      done(error);
+    });
+  }
+
+  /** Whether the name is still that of the file that was made here. */
+  isOurs(): boolean {
+    if (this.#descriptor === null) return false;
+    const named = fs.statSync(this.#path, { bigint: true, throwIfNoEntry: false });
+    const { dev, ino } = fs.fstatSync(this.#descriptor, { bigint: true });
+    return named !== undefined && named.dev === dev && named.ino === ino;
+  }
+
+  close(): void {
+    if (this.#descriptor !== null) fs.closeSync(this.#descriptor);
+    this.#descriptor = null;
   }
 }
