@@ -271,8 +271,19 @@ describe('proxies', () => {
       }),
     );
     const dispatcher = closing(new ProxyAgent({ uri })).compose(registryAuth());
-    const headers = { accept: ['application/vnd.oci.image.index.v1+json', 'application/json'] };
-    await request('http://127.0.0.1:1/v2/x', { dispatcher, headers });
+    // Of Host and Content-Length undici takes one value only, and no list of one.
+    const headers = {
+      accept: ['application/vnd.oci.image.index.v1+json', 'application/json'],
+      host: '127.0.0.1:1',
+      'content-length': '4',
+    };
+    const { statusCode } = await request('http://127.0.0.1:1/v2/x', {
+      dispatcher,
+      method: 'PUT',
+      headers,
+      body: 'text',
+    });
+    expect(statusCode).toBe(200);
     expect(accepted).toEqual(['application/vnd.oci.image.index.v1+json, application/json']);
   });
 });

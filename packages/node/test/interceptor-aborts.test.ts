@@ -213,20 +213,38 @@ describe('an abort by the handler itself, in', () => {
       onResponseStart: (controller) => void (name === 'onResponseStart' && controller.abort(reason)),
       onResponseData: (controller) => void (name === 'onResponseData' && controller.abort(reason)),
     });
-    const stop = (): void => own?.abort(reason);
+    let aborted = false;
+    const after: string[] = [];
+    const progress = (callback: Callback) => () => {
+      if (aborted) after.push(callback);
+      if (callback !== name) return;
+      aborted = true;
+      own?.abort(reason);
+    };
     const handler: Dispatcher.DispatchHandler = {
       ...told.handler,
-      ...(name === 'onBodySent' || name === 'onRequestSent' || name === 'onResponseStarted'
-        ? { [name]: stop }
-        : {}),
+      onBodySent: progress('onBodySent'),
+      onRequestSent: progress('onRequestSent'),
+      onResponseStarted: progress('onResponseStarted'),
     };
     dispatcher.dispatch({ origin: url, path: UPLOAD, method: 'PUT', body: 'text' }, handler);
     expect(await told.end).toBe(reason);
     for (let i = 0; i < 20; i++) await turn();
     expect(told.events).toEqual([...events, 'error']);
+    expect(after).toEqual([]);
     const again = await request(url + TAGS, { dispatcher });
     expect([again.statusCode, await again.body.text()]).toEqual([200, 'something']);
     await inner.close();
+  });
+
+  test('the middle of a body, with a reason that is no Error: it is told that reason', async () => {
+    const { url, dispatcher } = await halting(null);
+    const { handler, end } = recorder({
+      // undici's types want an Error where its signals have anything.
+      onResponseData: (controller) => controller.abort('enough' as unknown as Error),
+    });
+    dispatcher.dispatch({ origin: url, path: TAGS, method: 'GET' }, handler);
+    expect(await end).toBe('enough');
   });
 
   test('an interim response', async () => {

@@ -195,6 +195,31 @@ describe('the caller’s handler sees one request', () => {
     expect(sent).toBe(1);
   });
 
+  test.each([true, false])(
+    'what the inner dispatch says of back-pressure is said to the caller: %s',
+    async (mayGoOn) => {
+      const dispatch = registryAuth()((_, leg) => {
+        const controller = { rawHeaders: [], aborted: false, paused: false, reason: null };
+        const inert = { ...controller, abort: () => {}, pause: () => {}, resume: () => {} };
+        leg.onRequestStart?.(inert, null);
+        leg.onResponseStart?.(inert, 200, {}, 'OK');
+        leg.onResponseEnd?.(inert, {});
+        return mayGoOn;
+      });
+      const ask = () => {
+        const { handler, end } = recorder();
+        return [dispatch({ origin: 'http://127.0.0.1:1', path: TAGS, method: 'GET' }, handler), end] as const;
+      };
+      const [cold, first] = ask();
+      // Sent a moment later, when it was found out what the registry asks for.
+      expect(cold).toBe(true);
+      await first;
+      const [warm, second] = ask();
+      expect(warm).toBe(mayGoOn);
+      await second;
+    },
+  );
+
   test('request, stream, pipeline and fetch of undici, eight at a time', async () => {
     const { registry, auth } = await stage();
     const dispatcher = agent().compose(registryAuth(auth));

@@ -76,6 +76,16 @@ test('what comes is held in order, and nothing more is taken than 64 KiB and wha
   leg.abort(new Error('enough'));
 });
 
+test('what was held back flows on, to its end', async () => {
+  const { start } = await line((_, response) => void response.end('x'.repeat(1_048_576)));
+  const { leg, settled, counts } = start();
+  await settled;
+  // Longer than it takes to come: all that is left waits.
+  for (let i = 0; i < 100; i++) await turn();
+  expect(counts.ended).toBe(0);
+  expect((await drinking(leg)).length).toBe(1_048_576);
+});
+
 test('a response that ended while it was held flows whole, and the end was told once', async () => {
   const { start } = await line((_, response) => void response.end('small'));
   const { leg, settled, counts } = start();
