@@ -16,6 +16,7 @@ import {
   type RegistryAgentOptions,
   type RegistryFetchOptions,
   registryAgent,
+  registryAuth,
 } from '../src/index.ts';
 import { authority, foldersOf, put, serveTls } from './certificates.ts';
 import { agent, aliceAt, closing, recorder, serve, stage, TAGS } from './stage.ts';
@@ -323,6 +324,17 @@ describe('the address behind a name that a peer gave', () => {
     };
     expect(await asked({})).toBe(true);
     expect(await asked({ https_proxy: 'http://127.0.0.1:1' })).toBe(false);
+  });
+
+  test('under the interceptor a realm is checked too, and the registry, which the caller named, is not', async () => {
+    const { hidden, registry } = await naming('auth.evil.test');
+    const { port } = new URL(registry.url);
+    const { asked, lookup } = names({ 'auth.evil.test': ['127.0.0.1'], 'registry.corp.test': ['127.0.0.1'] });
+    const policy = { insecureHosts: [`registry.corp.test:${port}`] };
+    const dispatcher = isolated({ lookup }).compose(registryAuth({ policy }));
+    const error = await rejected(request(`http://registry.corp.test:${port}${TAGS}`, { dispatcher }));
+    expect(error.failure).toMatchObject({ to: 'authority', code: 'ERR_REG_BLOCKED_ADDRESS' });
+    expect([hidden.connections(), asked]).toEqual([0, ['registry.corp.test', 'auth.evil.test']]);
   });
 
   test('a dispatcher that cannot look is told apart (design §5)', async () => {

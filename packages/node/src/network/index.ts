@@ -8,6 +8,7 @@ export {
   certsFor,
   type TlsOptions,
 } from './certs.ts';
+export type { Owner } from './config-file.ts';
 export {
   type Environment,
   type ProxyDecision,
