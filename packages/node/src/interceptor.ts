@@ -259,7 +259,7 @@ function belowDns(host: string, origin: string): Error {
 /** Node's own fetch hands over handlers of undici 7, whose callbacks have other names: waiting for them would hang. */
 function oldHandler(): Error {
   const message =
-    '[@reg/node] registryAuth needs handlers of undici 8. For the fetch of Node itself set the dispatcher with undici.install() ' +
-    "or setGlobalDispatcher(), or use undici's fetch.";
+    '[@reg/node] registryAuth needs handlers of undici 8. For the fetch of Node itself set the dispatcher with ' +
+    "undici's setGlobalDispatcher(), or hand over a new Dispatcher1Wrapper(dispatcher).";
   return Object.assign(new TypeError(message), { code: 'ERR_REG_OLD_HANDLER' });
 }

@@ -2,7 +2,7 @@
 
 import { createHook } from 'node:async_hooks';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
-import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTcp, createServer as createTcpServer, type Socket } from 'node:net';
 import { Readable, Writable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import { isRegistryAuthError } from '@reg/core';
@@ -13,6 +13,7 @@ import {
   Client,
   connect,
   type Dispatcher,
+  Dispatcher1Wrapper,
   EnvHttpProxyAgent,
   getGlobalDispatcher,
   interceptors,
@@ -23,6 +24,7 @@ import {
   RetryAgent,
   RoundRobinPool,
   request,
+  Socks5ProxyAgent,
   setGlobalDispatcher,
   stream,
   fetch as undiciFetch,
@@ -77,8 +79,36 @@ async function tunnel() {
   return { uri: await listening(proxy), asked, passed };
 }
 
+/** A SOCKS5 server without a password (RFC 1928). Answers with its URL. */
+async function socks(): Promise<string> {
+  const server = createTcpServer((socket) => {
+    socket.on('error', () => {});
+    socket.once('data', () => {
+      socket.write(Buffer.from([5, 0]));
+      socket.once('data', (asked: Buffer) => {
+        expect([...asked.subarray(0, 4)]).toEqual([5, 1, 0, 1]);
+        const onward = connectTcp(asked.readUInt16BE(8), asked.subarray(4, 8).join('.'), () => {
+          socket.write(Buffer.from([5, 0, 0, 1, 0, 0, 0, 0, 0, 0]));
+          socket.pipe(onward).pipe(socket);
+        });
+        onward.on('error', () => {}).on('close', () => void socket.destroy());
+        socket.on('close', () => void onward.destroy());
+      });
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void server.close());
+  const address = server.address();
+  return `socks5://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`;
+}
+
 describe('on every dispatcher, with every function of undici', () => {
-  type Create = (at: { readonly origin: string; readonly ca: string; readonly proxy: string }) => Dispatcher;
+  type Create = (at: {
+    readonly origin: string;
+    readonly ca: string;
+    readonly proxy: string;
+    readonly socksProxy: string;
+  }) => Dispatcher;
   const dispatchers: readonly [string, Create][] = [
     ['Client', ({ origin, ca }) => new Client(origin, { connect: { ca } })],
     ['Pool', ({ origin, ca }) => new Pool(origin, { connect: { ca } })],
@@ -96,6 +126,8 @@ describe('on every dispatcher, with every function of undici', () => {
       'EnvHttpProxyAgent',
       ({ ca, proxy }) => new EnvHttpProxyAgent({ httpsProxy: proxy, requestTls: { ca } }),
     ],
+    ['ProxyAgent on SOCKS', ({ ca, socksProxy }) => new ProxyAgent({ uri: socksProxy, requestTls: { ca } })],
+    ['Socks5ProxyAgent', ({ ca, socksProxy }) => new Socks5ProxyAgent(socksProxy, { requestTls: { ca } })],
     ['EnvHttpProxyAgent without a proxy', ({ ca }) => new EnvHttpProxyAgent({ connect: { ca } })],
     ['MockAgent that mocks nothing', ({ ca }) => new MockAgent({ connect: { ca } })],
   ];
@@ -105,8 +137,9 @@ describe('on every dispatcher, with every function of undici', () => {
     const { url: origin, ca } = registry;
     if (ca === null) throw new Error('no authority');
     const proxy = (await tunnel()).uri;
+    const socksProxy = await socks();
     const tokenDispatcher = agent({ connect: { ca } });
-    const dispatcher = ending(create({ origin, ca, proxy })).compose(
+    const dispatcher = ending(create({ origin, ca, proxy, socksProxy })).compose(
       registryAuth({ ...auth, tokenDispatcher }),
     );
     const url = origin + TAGS;
@@ -415,6 +448,15 @@ describe('the fetch of Node itself, through the global dispatcher', () => {
     expect((await fetch(url, { redirect: 'manual' })).status).toBe(307);
     await expect(fetch(url, { redirect: 'error' })).rejects.toThrow(TypeError);
     expect(received(registry).slice(4)).toEqual(['registry GET Bearer', 'registry GET Bearer']);
+  });
+
+  test('one dispatcher for one call: undici has a wrapper for the handlers of Node’s fetch', async () => {
+    const { registry, auth } = await stage();
+    const dispatcher = new Dispatcher1Wrapper(agent().compose(registryAuth(auth)));
+    // Its types are those of the undici inside Node.
+    const init = { dispatcher } as unknown as RequestInit;
+    expect(await (await fetch(registry.url + TAGS, init)).json()).toEqual(TAG_LIST);
+    expect(received(registry)).toEqual(['registry GET bare', 'token GET Basic', 'registry GET Bearer']);
   });
 
   test('an abort while the token is obtained, and one in the middle of the body', async () => {

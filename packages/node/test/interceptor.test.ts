@@ -263,6 +263,35 @@ describe('the caller’s handler sees one request', () => {
     expect(events).toEqual(['start', '103', '200', 'data', 'end']);
   });
 
+  test('each callback in order: those of a body that is sent again as often as it is, the response once', async () => {
+    const server = await serve((incoming, response) => {
+      if (incoming.headers.authorization === undefined) {
+        response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="r"' }).end('error');
+        return;
+      }
+      response.writeHead(201, { Trailer: 'x-checksum' });
+      response.addTrailers({ 'X-Checksum': 'abc' });
+      response.end('done');
+    });
+    const trailers: unknown[] = [];
+    const { handler, events, end } = recorder({
+      onResponseEnd: ({ rawTrailers }, fields) =>
+        void trailers.push([rawTrailers ?? []].flat().map(String), fields),
+    });
+    const told: Dispatcher.DispatchHandler = {
+      ...handler,
+      onBodySent: (chunk: Buffer) => void events.push(`sent ${chunk}`),
+      onRequestSent: () => void events.push('all sent'),
+      onResponseStarted: () => void events.push('started'),
+    };
+    const dispatcher = agent().compose(registryAuth({ keychain: aliceAt(server.url) }));
+    dispatcher.dispatch({ origin: server.url, path: '/v2/x', method: 'PUT', body: 'text' }, told);
+    expect(await end).toBe(null);
+    const sending = ['sent text', 'all sent', 'started'];
+    expect(events).toEqual(['start', ...sending, ...sending, '201', 'data', 'end']);
+    expect(trailers).toEqual([['X-Checksum', 'abc'], { 'x-checksum': 'abc' }]);
+  });
+
   test('the 401’s connection is used again', async () => {
     const server = await serve((incoming, response) => {
       if (incoming.headers.authorization !== undefined) return response.end('{}');
@@ -336,6 +365,29 @@ describe('the caller’s handler sees one request', () => {
       expect(await end).toBe(thrown);
       expect(events.filter((event) => event === 'error')).toHaveLength(1);
       expect(events.at(-1)).toBe('error');
+    },
+  );
+
+  test.each(['onBodySent', 'onRequestSent', 'onResponseStarted', 'onResponseStart'] as const)(
+    'what it throws in %s before there is a response ends the request with it',
+    async (name) => {
+      const { url } = await serve((_, response) => {
+        response.writeEarlyHints({ link: '</a>; rel=preload' }, () => response.end('done'));
+      });
+      const thrown = new Error('on purpose');
+      const { handler, events, end } = recorder();
+      const throwing: Dispatcher.DispatchHandler = {
+        ...handler,
+        [name]: () => {
+          throw thrown;
+        },
+      };
+      const dispatcher = agent().compose(registryAuth());
+      dispatcher.dispatch({ origin: url, path: '/v2/x', method: 'PUT', body: 'text' }, throwing);
+      expect(await end).toBe(thrown);
+      await turn();
+      expect(events).toEqual(['start', 'error']);
+      expect((await request(`${url}/v2/`, { dispatcher })).statusCode).toBe(200);
     },
   );
 
