@@ -246,7 +246,7 @@ export function describe(failure: Failure): string {
       if (isOwnRefusal(code)) {
         const advice =
           code === blockedAddressCode
-            ? ` If this is meant, let policy.realms.pairs name it: { registry: …, realm: ${literal(originOf(url))} }.`
+            ? ' A name that a peer chose may not lead there, unless policy.realms.pairs has it beside the registry.'
             : '';
         return `Nothing was sent to ${peer}${shown(url)} (${cut(toVisible(code))}: ${quoted(message)}).${advice}`;
       }

@@ -175,8 +175,7 @@ group('describe', () => {
     const rest = { url: 'https://auth.example/token?a=b', message: 'auth.example stands for 127.0.0.1' };
     expect(describe({ ...about, ...rest, to: 'authority' })).toBe(
       'Nothing was sent to the token server https://auth.example/token (ERR_REG_BLOCKED_ADDRESS: "auth.example stands for ' +
-        '127.0.0.1"). If this is meant, let policy.realms.pairs name it: ' +
-        "{ registry: …, realm: 'https://auth.example' }.",
+        '127.0.0.1"). A name that a peer chose may not lead there, unless policy.realms.pairs has it beside the registry.',
     );
     expect(blame({ ...about, ...rest, to: 'authority' })).toBe('authority');
     expect(blame({ ...about, ...rest, to: 'registry' })).toBe('registry');

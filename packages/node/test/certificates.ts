@@ -68,7 +68,7 @@ export async function put(
 }
 
 export interface TlsServer {
-  /** `127.0.0.1:port`. */
+  /** `127.0.0.1:port`, or another address. */
   readonly host: string;
   readonly url: string;
   readonly port: number;
@@ -82,10 +82,11 @@ export interface TlsServer {
   readonly server: Server;
 }
 
-/** An https server on 127.0.0.1 that answers `text`, or as `answer` says, until the test ends. */
+/** An https server on `address` that answers `text`, or as `answer` says, until the test ends. */
 export async function serveTls(
   options: TlsOptions,
   answer: Parameters<typeof createServer>[1] = (_, response) => response.end('text'),
+  address = '127.0.0.1',
 ): Promise<TlsServer> {
   const presented: (string | null)[] = [];
   const paths: string[] = [];
@@ -104,14 +105,14 @@ export async function serveTls(
     connections += 1;
     sockets.add(socket);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(0, address, resolve));
   onTestFinished(() => {
     for (const socket of sockets) socket.destroy();
     return new Promise((resolve) => server.close(() => resolve()));
   });
   // A listening TCP server has an address of this kind.
   const { port } = server.address() as AddressInfo;
-  const host = `127.0.0.1:${port}`;
+  const host = `${address.includes(':') ? `[${address}]` : address}:${port}`;
   return {
     host,
     url: `https://${host}`,

@@ -2,7 +2,9 @@
 
 import { createSecureServer } from 'node:http2';
 import type { AddressInfo, LookupFunction } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { isRegistryAuthError, type RegistryAuthError } from '@reg/core';
 import { canary, startTokenServer } from '@reg/testing';
 import { Agent, type Dispatcher, getGlobalDispatcher, request, setGlobalDispatcher } from 'undici';
@@ -48,6 +50,12 @@ function watching() {
   };
   return { sent, onStep };
 }
+
+/** Whether this machine has ::1. */
+const hasIpv6 = Object.values(networkInterfaces()).some((list) =>
+  list?.some(({ address }) => address === '::1'),
+);
+if (!hasIpv6) console.log('skipped: certificates of an IPv6 address (this machine has no ::1)');
 
 const mine = authority();
 const server = mine.server();
@@ -125,11 +133,21 @@ describe('certificates are a host’s own', () => {
   });
 
   test('Node’s own authorities are trusted beside those of a folder', async () => {
-    // Read by the agent through Node: what a folder adds is the difference.
-    const registry = await serveTls(server);
+    const before = getCACertificates('default');
+    onTestFinished(() => setDefaultCACertificates(before));
+    const known = authority('Known to Node');
+    setDefaultCACertificates([...before, known.ca]);
+    const registry = await serveTls(known.server());
     const dir = await foldersOf({ [registry.host]: { 'ca.crt': mine.ca } });
     const { statusCode, body } = await request(registry.url, { dispatcher: isolated({ certs: [dir] }) });
     expect([statusCode, await body.text()]).toEqual([200, 'text']);
+  });
+
+  test.skipIf(!hasIpv6)('an IPv6 address has a folder with brackets', async () => {
+    const registry = await serveTls(server, undefined, '::1');
+    const dir = await foldersOf({ [registry.host]: { 'ca.crt': mine.ca } });
+    expect(registry.host).toMatch(/^\[::1\]:\d+$/);
+    expect((await request(registry.url, { dispatcher: isolated({ certs: [dir] }) })).statusCode).toBe(200);
   });
 
   test('a renewed client certificate counts for the next connection', async () => {
