@@ -148,9 +148,13 @@ class LockFile {
   /** Whether the name is still that of the file that was made here. */
   isOurs(): boolean {
     if (this.#descriptor === null) return false;
-    const named = fs.statSync(this.#path, { bigint: true, throwIfNoEntry: false });
-    const { dev, ino } = fs.fstatSync(this.#descriptor, { bigint: true });
-    return named !== undefined && named.dev === dev && named.ino === ino;
+    try {
+      const named = fs.statSync(this.#path, { bigint: true });
+      const { dev, ino } = fs.fstatSync(this.#descriptor, { bigint: true });
+      return named.dev === dev && named.ino === ino;
+    } catch {
+      return false;
+    }
   }
 
   close(): void {
