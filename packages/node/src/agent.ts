@@ -17,7 +17,7 @@
 import { isIP, isIPv6, type LookupFunction, Socket } from 'node:net';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import type { Addresses } from '@reg/core';
-import { Agent, buildConnector, Dispatcher } from 'undici';
+import { Agent, buildConnector, Dispatcher, errors } from 'undici';
 import { headersOf, withPlainHeaders } from './dispatched.ts';
 import { asError } from './leg.ts';
 import { checkedLookup, refuseAddress } from './network/address.ts';
@@ -111,8 +111,11 @@ class RegistryAgent extends Dispatcher {
       new Agent({ connect: connecting((wanted) => this.#connect(wanted, addresses)) });
     this.#direct = { any: to('any'), unblocked: to('unblocked') };
     this.#tunnelled = new Agent({ connect: connecting((wanted) => this.#connectThrough(wanted)) });
-    // Neither a tunnel nor a request that is handed over is for a proxy's HTTP/2.
-    const toProxy = connecting((wanted) => this.#connect({ ...wanted, allowH2: false }, 'any'));
+    // Neither a tunnel nor a request that is handed over is for a proxy's HTTP/2, and the name that undici takes from their
+    // `Host` is not the proxy's.
+    const toProxy = connecting(({ servername: _, ...wanted }) =>
+      this.#connect({ ...wanted, allowH2: false }, 'any'),
+    );
     this.#proxies = new Agent({ connect: toProxy, allowH2: false });
   }
 
@@ -177,7 +180,7 @@ class RegistryAgent extends Dispatcher {
       origin: proxy.origin,
       path: target,
       headers: { host: target, ...proxyFields(proxy) },
-      servername: nameOf(proxy),
+      ...sameName,
       signal: AbortSignal.timeout(tunnelMs),
     };
     const answer = await this.#proxies.connect(request).catch((cause: unknown) => {
@@ -268,7 +271,10 @@ function originOf({ protocol, hostname, port }: Wanted): string {
 function handedOver(options: Dispatcher.DispatchOptions, proxy: ProxyServer): Dispatcher.DispatchOptions {
   const plain = withPlainHeaders(options);
   const { origin, host } = new URL(String(options.origin));
-  const fields = headersOf(plain.headers) ?? [];
+  // Behind an origin, `.evil.test/` would be another host.
+  if (!plain.path?.startsWith('/')) throw new errors.InvalidArgumentError('path must start with a slash');
+  const fields = headersOf(plain.headers);
+  if (fields === null) throw new errors.InvalidArgumentError('invalid headers');
   const secret = fields.find(([name, value]) => !isOpen(name, value))?.[0];
   if (secret !== undefined) {
     throw new ProxyError(
@@ -279,8 +285,7 @@ function handedOver(options: Dispatcher.DispatchOptions, proxy: ProxyServer): Di
   const headers = fields.flat();
   if (!fields.some(([name]) => name === 'host')) headers.push('host', host);
   headers.push(...Object.entries(proxyFields(proxy)).flat());
-  const servername = nameOf(proxy);
-  return { ...plain, origin: proxy.origin, path: origin + plain.path, headers, ...{ servername } };
+  return { ...plain, origin: proxy.origin, path: origin + plain.path, headers, ...sameName };
 }
 
 /** Fields that hold no secret: an allow-list, since any other may be one (CVE-2026-40895). A form may be a login. */
@@ -307,11 +312,8 @@ function proxyFields(proxy: ProxyServer): Readonly<Record<string, string>> {
   return authorization === null ? {} : { 'proxy-authorization': authorization };
 }
 
-/** What the certificate of a proxy is for: undici would take the name in `Host`, which is the registry's. */
-function nameOf({ origin }: ProxyServer): string {
-  const { hostname } = new URL(origin);
-  return isIP(hostname) === 0 && !hostname.startsWith('[') ? hostname : '';
-}
+/** undici ends a connection when the name for its certificate changes, and would take it from each request's `Host`. */
+const sameName = { servername: 'proxy' };
 
 /** What Node says of a certificate whose issuer it does not know. */
 const unknownIssuer: readonly unknown[] = [

@@ -17,7 +17,7 @@ import {
   registryAgent,
 } from '../src/index.ts';
 import { authority, foldersOf, serveTls } from './certificates.ts';
-import { closing, serve, TAGS } from './stage.ts';
+import { closing, serve, TAGS, turn } from './stage.ts';
 import { failOnUncaught } from './uncaught.ts';
 
 failOnUncaught();
@@ -54,7 +54,11 @@ async function startProxy({ tls, refusal }: { readonly tls?: TlsOptions; readonl
       client.pipe(onward).pipe(client);
     });
   });
-  server.on('connection', (socket: Duplex) => sockets.add(socket));
+  let connections = 0;
+  server.on('connection', (socket: Duplex) => {
+    connections += 1;
+    sockets.add(socket);
+  });
   // In the clear, so that what a TLS proxy is sent is read as well.
   server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Duplex) => {
     sockets.add(socket);
@@ -69,7 +73,7 @@ async function startProxy({ tls, refusal }: { readonly tls?: TlsOptions; readonl
   });
   // A listening TCP server has an address of this kind.
   const { port } = server.address() as AddressInfo;
-  return { port, asked, authorizations, bytes: () => bytes };
+  return { port, asked, authorizations, bytes: () => bytes, connections: () => connections };
 }
 
 /** Nobody resolves a name here but for the proxy's own. */
@@ -179,6 +183,24 @@ describe('https', () => {
     expect((await createRegistryFetch({ ...options, dispatcher })(origin + TAGS)).status).toBe(200);
     expect(proxy.asked).toHaveLength(2);
     for (const secret of secrets) expect(proxy.bytes()).not.toContain(secret);
+  });
+
+  test('a proxy over https at an address, and one connection for what it is handed', async () => {
+    const proxy = await startProxy({ tls: mine.server() });
+    // This machine is never behind a proxy, but may be one.
+    const at = `127.0.0.1:${proxy.port}`;
+    const certs = await foldersOf({ [at]: { 'ca.crt': mine.ca } });
+    const dispatcher = closing(
+      registryAgent({ env: { http_proxy: `https://${at}` }, certs: [certs], lookup }),
+    );
+    for (const host of ['a.test', 'b.test', 'a.test']) {
+      const { body } = await request(`http://${host}/`, { dispatcher });
+      expect(await body.text()).toBe('through the proxy');
+      // undici lends a connection again a turn after its response has ended.
+      await turn();
+    }
+    expect(proxy.asked).toEqual(['GET http://a.test/', 'GET http://b.test/', 'GET http://a.test/']);
+    expect(proxy.connections()).toBe(1);
   });
 
   test('the certificate of a host is verified through a proxy as well (CVE-2022-32210)', async () => {
@@ -307,6 +329,23 @@ describe('plain http, which a proxy reads', () => {
     }
     expect(proxy.bytes()).toBe('');
   });
+
+  test.each(['.evil.test/', '@evil.test/', 'http://evil.test/', ''])(
+    'a path that would make another host of it is refused: %j',
+    async (path) => {
+      const { proxy, dispatcher } = await behind();
+      const sent = dispatcher.request({ origin: 'http://registry.test', path, method: 'GET' });
+      await expect(sent).rejects.toMatchObject({ code: 'UND_ERR_INVALID_ARG' });
+      const odd = dispatcher.request({
+        origin: 'http://r.test',
+        path: '/',
+        method: 'GET',
+        headers: ['accept'],
+      });
+      await expect(odd).rejects.toMatchObject({ code: 'UND_ERR_INVALID_ARG' });
+      expect(proxy.asked).toEqual([]);
+    },
+  );
 
   test('a challenge of a plain registry is not answered through a proxy', async () => {
     const password = canary('password');

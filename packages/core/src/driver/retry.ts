@@ -2,8 +2,8 @@
  * When a token request is sent again, and after how long.
  *
  * Rules of this file: only what a repeat can mend (no response before anything was sent, 408, 429, 500, 502, 503, 504), never
- * a refusal, the server's or our own; full jitter; a `Retry-After` is waited for whole or not at all; and each token server has a bucket, so that an
- * outage costs a few requests more and not three times as many.
+ * a refusal, the server's or our own; full jitter; a `Retry-After` is waited for whole or not at all; and each token server has
+ * a bucket, so that an outage costs a few requests more and not three times as many.
  */
 
 import type { ExchangeAnswer, TokenSend } from '../effect.ts';
