@@ -177,7 +177,8 @@ function run(
   }: Required<Pick<HelperOptions, 'env' | 'timeoutMs'>> & Pick<HelperOptions, 'signal'>,
 ): Promise<Call> {
   return new Promise((resolve, reject) => {
-    // A group of its own, so that it can be ended with all it started.
+    // A group of its own, so that it can be ended with all it started. It has no terminal then, as under any service: what a
+    // keychain asks its owner, it asks in a window or through an agent.
     const child = spawn(program, [action], { env, detached: !windows, windowsHide: true });
     const written: { readonly [name in 'stdout' | 'stderr']: Buffer[] } = { stdout: [], stderr: [] };
     const timers: NodeJS.Timeout[] = [];
