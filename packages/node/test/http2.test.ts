@@ -319,6 +319,35 @@ describe('an abort resets its stream and leaves the session to the others', () =
   );
 });
 
+test('at whatever moment an upload is aborted, it ends once, and the next request is answered', async () => {
+  const { url, plain } = await h2Registry((asked) => {
+    asked.stream.on('end', () => respond(asked)).resume();
+  });
+  const reason = new Error('enough');
+  let whole = 0;
+  // Later and later, until it was over before it could be aborted.
+  for (let moment = 0; whole < 3; moment++) {
+    const inner = plain();
+    const dispatcher = inner.compose(registryAuth({ keychain: aliceAt(url) }));
+    let own: Dispatcher.DispatchController | undefined;
+    const { handler, events, end } = recorder({
+      onRequestStart: (controller) => {
+        own = controller;
+      },
+    });
+    const body = moment % 2 === 0 ? 'some text' : Readable.from(['some', 'text'], { objectMode: false });
+    dispatcher.dispatch({ origin: url, path: '/v2/x', method: 'PUT', body }, handler);
+    for (let i = 0; i < moment; i++) await turn();
+    own?.abort(reason);
+    const ended = await end;
+    expect([null, reason]).toContain(ended);
+    if (ended === null) whole += 1;
+    expect(events.filter((event) => event === 'end' || event === 'error')).toHaveLength(1);
+    expect((await request(url + TAGS, { dispatcher })).statusCode).toBe(200);
+    await inner.close();
+  }
+});
+
 test('a WebSocket over HTTP/2 goes on as it came', async () => {
   const { url, dispatcher, streams } = await h2Registry(() => {});
   // undici knows what the server offers once it has asked it something.

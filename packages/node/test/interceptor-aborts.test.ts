@@ -69,6 +69,7 @@ async function halting(at: Moment | null) {
   const inner = agent();
   return {
     url,
+    policy,
     inner,
     dispatcher: inner.compose(registryAuth({ keychain: aliceAt(url), policy })),
     stuck,
@@ -188,6 +189,33 @@ describe('an abort while one waits for', () => {
     goOn();
     expect((await request(url + TAGS, { dispatcher })).statusCode).toBe(200);
   });
+});
+
+test('at whatever moment an upload is aborted, it ends once, and nothing is left on the wire', async () => {
+  const { url, policy } = await halting(null);
+  let whole = 0;
+  // Later and later, until it was over before it could be aborted.
+  for (let moment = 0; whole < 3; moment++) {
+    const inner = agent();
+    const dispatcher = inner.compose(registryAuth({ keychain: aliceAt(url), policy }));
+    const body = Readable.from(['some', 'text'], { objectMode: false });
+    let own: Dispatcher.DispatchController | undefined;
+    const { handler, events, end } = recorder({
+      onRequestStart: (controller) => {
+        own = controller;
+      },
+    });
+    dispatcher.dispatch({ origin: url, path: UPLOAD, method: 'PUT', body }, handler);
+    for (let i = 0; i < moment; i++) await turn();
+    own?.abort(reason);
+    const ended = await end;
+    expect([null, reason]).toContain(ended);
+    if (ended === null) whole += 1;
+    expect(events.filter((event) => event === 'end' || event === 'error')).toHaveLength(1);
+    // It closes when nothing is under way on it.
+    await inner.close();
+    expect(body.listenerCount('error')).toBeLessThanOrEqual(1);
+  }
 });
 
 describe('an abort by the handler itself, in', () => {
