@@ -31,7 +31,7 @@ import {
   upgrade,
 } from 'undici';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { registryAuth } from '../src/index.ts';
+import { registryAgent, registryAuth } from '../src/index.ts';
 import { agent, aliceAt, closing, listening, recorder, serve, stage, TAGS, until } from './stage.ts';
 import { failOnUncaught } from './uncaught.ts';
 
@@ -108,6 +108,7 @@ describe('on every dispatcher, with every function of undici', () => {
     readonly ca: string;
     readonly proxy: string;
     readonly socksProxy: string;
+    readonly hosts: readonly string[];
   }) => Dispatcher;
   const dispatchers: readonly [string, Create][] = [
     ['Client', ({ origin, ca }) => new Client(origin, { connect: { ca } })],
@@ -129,6 +130,11 @@ describe('on every dispatcher, with every function of undici', () => {
     ['ProxyAgent on SOCKS', ({ ca, socksProxy }) => new ProxyAgent({ uri: socksProxy, requestTls: { ca } })],
     ['Socks5ProxyAgent', ({ ca, socksProxy }) => new Socks5ProxyAgent(socksProxy, { requestTls: { ca } })],
     ['EnvHttpProxyAgent without a proxy', ({ ca }) => new EnvHttpProxyAgent({ connect: { ca } })],
+    ['registryAgent', ({ hosts }) => registryAgent({ env: {}, unverifiedHosts: hosts })],
+    [
+      'registryAgent through a proxy',
+      ({ hosts, proxy }) => registryAgent({ env: { https_proxy: proxy }, unverifiedHosts: hosts }),
+    ],
     ['MockAgent that mocks nothing', ({ ca }) => new MockAgent({ connect: { ca } })],
   ];
 
@@ -138,8 +144,9 @@ describe('on every dispatcher, with every function of undici', () => {
     if (ca === null) throw new Error('no authority');
     const proxy = (await tunnel()).uri;
     const socksProxy = await socks();
+    const hosts = [origin, registry.tokenUrl].map((url) => new URL(url).host);
     const tokenDispatcher = agent({ connect: { ca } });
-    const dispatcher = ending(create({ origin, ca, proxy, socksProxy })).compose(
+    const dispatcher = ending(create({ origin, ca, proxy, socksProxy, hosts })).compose(
       registryAuth({ ...auth, tokenDispatcher }),
     );
     const url = origin + TAGS;
