@@ -39,7 +39,10 @@ export interface Channels {
   readonly cache: Channel<CacheMessage>;
 }
 
-/** One call of `request` or `authorize`. All messages about it hold this same object: it is the key for what belongs to it. */
+/**
+ * One call of `request` or `authorize`; a mount that becomes an upload is two. All messages about it hold this same object: it is
+ * the key for what belongs to it.
+ */
 export interface WatchedOperation {
   /** Counted from 1 in this process, as long as it has one copy of this library. */
   readonly id: number;
