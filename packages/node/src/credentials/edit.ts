@@ -55,7 +55,13 @@ async function editOnce<T>(path: string, held: Held, change: Change<T>): Promise
     await held();
     if ((await versionOf(path)) !== version) throw new LockLostError(path);
   };
-  await replaceFile(path, written, { confirm });
+  try {
+    await replaceFile(path, written, { confirm });
+  } catch (error) {
+    // Whoever took the lock over has removed what was about to be put in place: that is no fault of the disk.
+    await held();
+    throw error;
+  }
   return result;
 }
 

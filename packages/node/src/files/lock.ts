@@ -108,8 +108,10 @@ async function tryOnce(target: string): Promise<Lock | null> {
       },
     });
   } catch (error) {
+    // Made, and gone before the library looked at it: another who found the one before it old has removed this one.
+    const isGone = file.isMade && codeOf(error) === 'ENOENT';
     file.close();
-    if (error instanceof Error && 'code' in error && error.code === 'ELOCKED') return null;
+    if (isGone || codeOf(error) === 'ELOCKED') return null;
     throw error;
   }
   const isHeld = () => !isLost && file.isOurs();
@@ -122,6 +124,10 @@ async function tryOnce(target: string): Promise<Lock | null> {
       file.close();
     },
   };
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
 }
 
 /**
@@ -143,6 +149,10 @@ class LockFile {
       if (error === null) this.#descriptor = descriptor;
       done(error);
     });
+  }
+
+  get isMade(): boolean {
+    return this.#descriptor !== null;
   }
 
   /** Whether the name is still that of the file that was made here. */
