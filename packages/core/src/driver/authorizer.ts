@@ -354,7 +354,7 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
     this.#memory.learn(lesson, at);
     if (lesson.type === 'refused') {
       if (lesson.grant.from === 'exchange') this.#cache.drop(lesson.grant);
-      else this.#credentials.forget(lesson.grant.registry);
+      else this.#credentials.refuse(lesson.grant.registry);
       return;
     }
     const store = this.#store;

@@ -37,6 +37,8 @@ export class CredentialMemory {
   /** What replaced an identity token, by registry and by the one it replaced: a keychain that cannot write goes on giving the old one. */
   readonly #successors = new Map<string, Credential>();
   readonly #lookups = new Flights<Found | null>();
+  /** What a registry refused last and the keychain was not told of. */
+  readonly #refused = new Map<string, Credential>();
   /** Counts what was found, replaced and forgotten. */
   changes = 0;
 
@@ -60,10 +62,12 @@ export class CredentialMemory {
     origin: string,
     repository: string | null,
     signal: AbortSignalLike,
-    rejected?: Credential,
+    refused?: Credential,
   ): Promise<Known> {
-    const known = rejected === undefined ? this.recall(origin, repository) : null;
+    const known = refused === undefined ? this.recall(origin, repository) : null;
     if (known !== null) return known;
+    const rejected = refused ?? this.#refused.get(origin);
+    this.#refused.delete(origin);
     const key = keyOf(origin, repository);
     const seat = this.#lookups.board(rejected === undefined ? key : `${key} again`, async (ended) => {
       const about = rejected === undefined ? { signal: ended } : { signal: ended, rejected };
@@ -78,6 +82,15 @@ export class CredentialMemory {
     } finally {
       seat.leave();
     }
+  }
+
+  /** The registry refused what it was sent: it is looked up anew, and the keychain is told which one it was. */
+  refuse(origin: string): void {
+    for (const [key, { found }] of this.#entries) {
+      if (key.startsWith(`${origin} `) && found?.credential)
+        bounded(this.#refused, origin, found.credential, limit);
+    }
+    this.forget(origin);
   }
 
   /** Forgets what `credential` was found under. */

@@ -54,6 +54,12 @@ export interface SeamParts<R, Q extends RegistryRequest> {
   readonly sleep: Sleep;
 }
 
+/** Credentials of a registry that are tried after the first, when each was refused and the keychain has another by then. */
+const mostLogins = 3;
+
+/** How long a grant waits for its new identity token to be written down. */
+const writingMs = 2_000;
+
 /** Who is behind a need. */
 interface Holder {
   readonly principal: Principal;
@@ -94,7 +100,7 @@ export class Seam<R, Q extends RegistryRequest> {
     if (known === null) return null;
     const at = now();
     const { direct, held, principal } = this.#holder(need, known, at);
-    const answer = direct ?? this.#fromCache(need, principal, at, held, known, operation);
+    const answer = direct ?? this.#fromCache(need, principal, at, held, operation);
     if (answer !== null) operation.recorder.credential(at, need.registry, known.found);
     return answer;
   }
@@ -104,7 +110,6 @@ export class Seam<R, Q extends RegistryRequest> {
     principal: Principal,
     at: number,
     held: Holder['held'],
-    known: Known,
     operation: Operation,
     superset = true,
   ): Granted | null {
@@ -112,7 +117,7 @@ export class Seam<R, Q extends RegistryRequest> {
     if (found === null || (found.reuse === 'superset' && !superset)) return null;
     const { grant, reuse } = found;
     operation.watch?.found(reuse === 'cached' ? 'hit' : 'superset', need, grant, operation.recorder);
-    if (isDue(grant, at)) this.#refresh(need, principal, grant, held, known, at, operation);
+    if (isDue(grant, at)) this.#refresh(need, principal, grant, held, at, operation);
     return { type: 'granted', at, grant, reuse };
   }
 
@@ -120,9 +125,11 @@ export class Seam<R, Q extends RegistryRequest> {
     const { policy, cache, credentials, now, sleep } = this.#parts;
     const deadline = startDeadline(policy.deadlineMs, now, sleep, operation.signal);
     let leave = (): void => {};
+    let asked = false;
     try {
       const rejected = replacing?.from === 'credential' ? credentialOf(credentials, need) : undefined;
       const known = need.anonymous ? nobody : await this.#lookUp(need, deadline.signal, rejected, operation);
+      asked = true;
       if ('failure' in known) return { type: 'refused', at: now(), failure: known.failure };
       const { direct, held, principal } = this.#holder(need, known, now());
       if (direct !== null) {
@@ -132,14 +139,14 @@ export class Seam<R, Q extends RegistryRequest> {
       }
       if (replacing !== null) cache.drop(replacing);
       // Somebody else replaced it meanwhile (Q58). A superset is what may have been refused (Q44).
-      const cached = this.#fromCache(need, principal, now(), held, known, operation, replacing === null);
+      const cached = this.#fromCache(need, principal, now(), held, operation, replacing === null);
       if (cached !== null) return cached;
 
       const key = grantKey(need, principal);
       const reason = replacing === null ? 'missing' : 'refused';
       operation.watch?.missed(need, principal, cache.flights.has(key), operation.recorder);
       const seat = cache.flights.board(key, (signal) =>
-        this.#fly(need, principal, held, known, signal, { operation, reason }),
+        this.#fly(need, principal, held, signal, { operation, reason }),
       );
       leave = seat.leave;
       const outcome = await unlessAborted(seat.landing, deadline.signal);
@@ -156,7 +163,8 @@ export class Seam<R, Q extends RegistryRequest> {
       return {
         type: 'refused',
         at: now(),
-        failure: { kind: 'deadline', registry, realm, ms: policy.deadlineMs },
+        // Of a look-up that hangs the token server knows nothing.
+        failure: { kind: 'deadline', registry, realm: asked ? realm : null, ms: policy.deadlineMs },
       };
     } finally {
       leave();
@@ -237,7 +245,6 @@ export class Seam<R, Q extends RegistryRequest> {
     principal: Principal,
     grant: Grant,
     held: Holder['held'],
-    known: Known,
     at: number,
     operation: Operation,
   ): void {
@@ -247,7 +254,7 @@ export class Seam<R, Q extends RegistryRequest> {
     operation.watch?.found('refresh', need, grant, operation.recorder);
     const deadline = startDeadline(policy.deadlineMs, now, sleep);
     const seat = cache.flights.board(key, (signal) =>
-      this.#fly(need, principal, held, known, signal, { operation, reason: 'refresh' }),
+      this.#fly(need, principal, held, signal, { operation, reason: 'refresh' }),
     );
     const end = (): void => {
       deadline.done();
@@ -261,12 +268,11 @@ export class Seam<R, Q extends RegistryRequest> {
     need: Need,
     principal: Principal,
     held: Holder['held'],
-    known: Known,
     signal: AbortSignalLike,
     errand: Errand,
   ): Promise<Outcome> {
     const { store, now } = this.#parts;
-    const exchange = (): Promise<Outcome> => this.#exchange(need, principal, held, known, signal, errand);
+    const exchange = (): Promise<Outcome> => this.#exchange(need, principal, held, signal, errand);
     if (store === null) return exchange();
     const begun = now();
     const find = (): Promise<Outcome | null> => this.#fromStore(need, principal, held, errand, begun);
@@ -302,25 +308,34 @@ export class Seam<R, Q extends RegistryRequest> {
     need: Need,
     principal: Principal,
     held: Holder['held'],
-    known: Known,
     signal: AbortSignalLike,
     errand: Errand,
   ): Promise<Outcome> {
-    const first = await this.#exchangeAs(need, principal, held, signal, errand);
-    if (held === null || !isRejected(first)) return first;
-    // A remembered credential may have been changed at its source since.
+    const tells: Outcome['tell'][] = [];
+    const tried = new Set<Principal>();
+    let holder: Pick<Holder, 'principal' | 'held'> = { principal, held };
+    for (;;) {
+      const outcome = await this.#exchangeAs(need, holder.principal, holder.held, signal, errand);
+      tells.push(outcome.tell);
+      tried.add(holder.principal);
+      const tell = (recorder: Recorder): void => {
+        for (const one of tells) one(recorder);
+      };
+      if (holder.held === null || !isRejected(outcome) || tried.size > mostLogins)
+        return { ...outcome, tell };
+      // It may have been changed at its source since it was found, by another process that got a new identity token, say.
+      const changed = await this.#lookAgain(need, holder.held, signal);
+      if (changed.held === null || tried.has(changed.principal)) return { ...outcome, tell };
+      holder = changed;
+    }
+  }
+
+  /** Who the keychain says it is, now that it is told what was refused. */
+  async #lookAgain(need: Need, refused: Exchangeable, signal: AbortSignalLike): Promise<Holder> {
     const { credentials, now } = this.#parts;
-    credentials.drop(held);
-    if (!known.remembered) return first;
-    const again = await credentials.find(need.registry, need.repository, signal, held).catch(() => nobody);
-    const changed = this.#holder(need, again, now());
-    if (changed.held === null || changed.principal === principal) return first;
-    const second = await this.#exchangeAs(need, changed.principal, changed.held, signal, errand);
-    const tell = (recorder: Recorder): void => {
-      first.tell(recorder);
-      second.tell(recorder);
-    };
-    return { ...second, tell };
+    credentials.drop(refused);
+    const again = await credentials.find(need.registry, need.repository, signal, refused).catch(() => nobody);
+    return this.#holder(need, again, now());
   }
 
   async #exchangeAs(
@@ -366,7 +381,7 @@ export class Seam<R, Q extends RegistryRequest> {
     old: Credential,
     replacement: Secret | null,
   ): Promise<Credential> {
-    const { cache, credentials } = this.#parts;
+    const { cache, credentials, now, sleep } = this.#parts;
     const token = replacement === null ? null : textOf(replacement);
     if (token === null || (old.type === 'identity' && token === old.token)) {
       this.#steady.add(principal);
@@ -375,8 +390,12 @@ export class Seam<R, Q extends RegistryRequest> {
     this.#steady.delete(principal);
     const fresh: Credential = { type: 'identity', token };
     cache.rename(fresh, principal);
-    // It lives on in memory; a keychain that cannot write must not cost the caller the grant just obtained.
-    await credentials.replace(need.registry, old, fresh).catch(() => {});
+    // It lives on in memory; a keychain that cannot write must not cost the caller the grant just obtained. One that can is
+    // given the time, since a short-lived process may end with its first answer.
+    const written = credentials.replace(need.registry, old, fresh).catch(() => {});
+    const deadline = startDeadline(writingMs, now, sleep);
+    await unlessAborted(written, deadline.signal).catch(() => {});
+    deadline.done();
     return fresh;
   }
 
