@@ -590,6 +590,31 @@ describe.runIf(posix)('a helper', () => {
     expect(await eraseCredential('r.example', cannot)).toBe(false);
   });
 
+  test('that lists nothing, whatever it keeps, is asked to forget the one name all the same', async () => {
+    const mute = helper(
+      { auths: { 'r.example': {} }, credsStore: 'test' },
+      `[ $1 != list ] || { echo '{}'; exit 0; }`,
+    );
+    mute.give('r.example');
+    expect(await eraseCredential('r.example', mute)).toBe(true);
+    expect([mute.kept(), auths(mute.path)]).toEqual([[], {}]);
+    const fails = helper(
+      { auths: { 'r.example': {} }, credsStore: 'test' },
+      `case $1 in list) echo '{}'; exit 0;; erase) echo 'locked' >&2; exit 2;; esac`,
+    );
+    fails.give('r.example');
+    await expect(eraseCredential('r.example', fails)).rejects.toThrow('"erase" failed (exit code 2): locked');
+  });
+
+  test('that fails to forget what it does not keep, as pass does, has not failed', async () => {
+    const pass = helper(
+      { auths: { 'r.example': {} }, credsStore: 'test' },
+      `[ $1 != erase ] || { echo 'not in the password store' >&2; exit 1; }`,
+    );
+    expect(await eraseCredential('r.example', pass)).toBe(true);
+    expect(await eraseCredential('r.example', pass)).toBe(false);
+  });
+
   test('that cannot forget: the config does, and the failure is told', async () => {
     const { path, env } = helper(
       { auths: { 'r.example': { auth } }, credsStore: 'test' },

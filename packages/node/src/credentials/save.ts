@@ -11,7 +11,7 @@ import { type Flavor, helperIn, type Named } from './config-file.ts';
 import { configAt, editConfig } from './edit.ts';
 import { hasControl } from './entry.ts';
 import { CredentialsError } from './error.ts';
-import { helperErase, helperList, helperStore } from './helper.ts';
+import { helperErase, helperGet, helperList, helperStore } from './helper.ts';
 import { keysOf, type Names, namesOf } from './names.ts';
 import { defaultPath, type SurroundingsOptions } from './places.ts';
 
@@ -63,8 +63,8 @@ export async function saveCredential(
 }
 
 /**
- * Forgets what is kept for a registry, under each of its names, and has its helper forget it. Resolves to whether there was
- * anything.
+ * Forgets what is kept for a registry, under each of its names, and has its helper forget it. Resolves to whether the config,
+ * or its helper by its own list, had anything.
  *
  * @param registry as for `saveCredential`; a namespace is forgotten alone
  *
@@ -122,11 +122,23 @@ async function eraseFromHelper(
 ): Promise<boolean> {
   // Some cannot list, and most say of a name they do not know that it is gone.
   const list = await helperList(helper, options).catch(() => ({ [server]: '' }));
+  const listed = keysOf(Object.keys(list), names, flavor);
   let isErased = false;
-  for (const key of keysOf(Object.keys(list), names, flavor)) {
-    if (await helperErase(helper, key, options)) isErased = true;
+  // Some list nothing, whatever they keep: the name that a save uses is erased in any case.
+  for (const key of new Set([server, ...listed])) {
+    try {
+      if ((await helperErase(helper, key, options)) && listed.includes(key)) isErased = true;
+    } catch (error) {
+      // `pass` fails on a name that it does not have.
+      if (listed.includes(key) || (await isKept(helper, key, options))) throw error;
+    }
   }
   return isErased;
+}
+
+/** Whether the helper has something under `key`, or does not say that it has nothing. */
+async function isKept(helper: string, key: string, options: SaveOptions): Promise<boolean> {
+  return (await helperGet(helper, key, options).catch(() => undefined)) !== null;
 }
 
 /** What can be neither sent nor read back is refused before it is written (requirements 100 to 102). */
