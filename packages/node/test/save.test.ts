@@ -110,6 +110,37 @@ describe('the entry', () => {
     expect(await find('https://r.example', { path, flavor: 'containers' })).toEqual(identity);
   });
 
+  test.each([
+    [
+      'auth',
+      { auth: base64('00000000-0000-0000-0000-000000000000:') },
+      '00000000-0000-0000-0000-000000000000',
+    ],
+    ['auth, with the password that the token was given for', { auth }, 'alice'],
+    ['username', { username: 'alice' }, 'alice'],
+    ['auth, as Podman needs it', { auth: base64('<token>:') }, '<token>'],
+  ])('of an identity token keeps its user, of %s, as Docker does and skopeo needs', async (_, user, name) => {
+    for (const flavor of ['docker', 'containers'] as const) {
+      const path = config({ auths: { 'r.example': { ...user, identitytoken: 'old', email: 'x', n: [1] } } });
+      await saveCredential('r.example', identity, { path, flavor });
+      expect(auths(path)).toEqual({
+        'r.example': { auth: base64(`${name}:`), identitytoken: 'refresh', email: 'x', n: [1] },
+      });
+      expect(await find('https://r.example', { path, flavor })).toEqual(identity);
+    }
+  });
+
+  test.each([
+    [{}],
+    [{ auth: 'no base64' }],
+    [{ auth: 7, username: ['alice'] }],
+    [{ username: 'al:ice' }],
+  ])('of an identity token without a user that can be read gets none in a Docker config: %j', async (old) => {
+    const path = config({ auths: { 'r.example': { ...old, identitytoken: 'old' } } });
+    await saveCredential('r.example', identity, { path });
+    expect(auths(path)).toEqual({ 'r.example': { identitytoken: 'refresh' } });
+  });
+
   test('takes the place of another kind, in its place, and keeps what is no credential', async () => {
     const old = {
       identitytoken: 'old',
@@ -411,6 +442,16 @@ describe('the rest of the config', () => {
       n: 1,
     });
     expect(text(join(notes, 'calls'))).toBe('call\ncall\n');
+  });
+
+  test('a login whose lock another took over begins again', async () => {
+    const { env, write, note } = programs();
+    const path = config({ credHelpers: { 'r.example': 'slow' } });
+    // As whoever found it old would.
+    write('docker-credential-slow', `[ -e $NOTES/calls ] || rm ${path}.lock; echo call >>$NOTES/calls`);
+    await saveCredential('r.example', password(), { path, env });
+    expect([auths(path), note('calls')]).toEqual([{ 'r.example': {} }, 'call\ncall\n']);
+    expect(namesIn(dirname(path))).toEqual(['config.json']);
   });
 
   test('and one that writes all the time is said to', async () => {
