@@ -130,16 +130,14 @@ describe('the entry', () => {
     }
   });
 
-  test.each([
-    [{}],
-    [{ auth: 'no base64' }],
-    [{ auth: 7, username: ['alice'] }],
-    [{ username: 'al:ice' }],
-  ])('of an identity token without a user that can be read gets none in a Docker config: %j', async (old) => {
-    const path = config({ auths: { 'r.example': { ...old, identitytoken: 'old' } } });
-    await saveCredential('r.example', identity, { path });
-    expect(auths(path)).toEqual({ 'r.example': { identitytoken: 'refresh' } });
-  });
+  test.each([[{}], [{ auth: 'no base64' }], [{ auth: 7, username: ['alice'] }], [{ username: 'al:ice' }]])(
+    'of an identity token without a user that can be read gets none in a Docker config: %j',
+    async (old) => {
+      const path = config({ auths: { 'r.example': { ...old, identitytoken: 'old' } } });
+      await saveCredential('r.example', identity, { path });
+      expect(auths(path)).toEqual({ 'r.example': { identitytoken: 'refresh' } });
+    },
+  );
 
   test('takes the place of another kind, in its place, and keeps what is no credential', async () => {
     const old = {

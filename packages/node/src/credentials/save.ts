@@ -9,7 +9,7 @@ import type { Credential } from '@reg/core';
 import { isObject, member, objectIn, shown } from './config.ts';
 import { type Flavor, helperIn, type Named } from './config-file.ts';
 import { configAt, editConfig } from './edit.ts';
-import { hasControl } from './entry.ts';
+import { credentialIn, hasControl } from './entry.ts';
 import { CredentialsError } from './error.ts';
 import { helperErase, helperGet, helperList, helperStore } from './helper.ts';
 import { keysOf, type Names, namesOf } from './names.ts';
@@ -55,10 +55,11 @@ export async function saveCredential(
       await helperStore(named.helper, { serverUrl: named.server, ...login }, options);
       const saved = { path, key: named.server, helper: named.helper };
       // Docker marks what is in a helper; Podman does not.
-      return [saved, flavor === 'docker' ? withEntry(path, config, names.key, {}) : config];
+      return [saved, flavor === 'docker' ? withEntry(path, config, names.key, () => ({})) : config];
     }
     const saved = { path, key: names.key, helper: null };
-    return [saved, withEntry(path, config, names.key, entryOf(credential, flavor))];
+    const entry = (old: object) => entryOf(credential, flavor, userOf(path, names.key, old));
+    return [saved, withEntry(path, config, names.key, entry)];
   });
 }
 
@@ -179,16 +180,30 @@ interface Entry {
   readonly registrytoken?: string;
 }
 
-function entryOf(credential: Credential, flavor: Flavor): Entry {
+/** @param user whose the entry was, `null` when that is not known */
+function entryOf(credential: Credential, flavor: Flavor, user: string | null): Entry {
   switch (credential.type) {
     case 'password':
       return { auth: base64(`${credential.username}:${credential.password}`) };
     case 'identity':
-      // Podman skips an entry without a user, and does not read its identity token.
+      // Docker keeps the user beside the token, without the password. Podman skips an entry without one, and does not read
+      // its identity token.
+      if (user !== null) return { auth: base64(`${user}:`), identitytoken: credential.token };
       if (flavor === 'containers') return { auth: base64(`${tokenUser}:`), identitytoken: credential.token };
       return { identitytoken: credential.token };
     case 'registry':
       return { registrytoken: credential.token };
+  }
+}
+
+function userOf(path: string, key: string, entry: object): string | null {
+  try {
+    const login = { auth: member(entry, 'auth'), username: member(entry, 'username') };
+    const credential = credentialIn(path, key, login);
+    return credential?.type === 'password' ? credential.username : null;
+  } catch {
+    // What cannot be read is not kept.
+    return null;
   }
 }
 
@@ -199,10 +214,11 @@ function base64(text: string): string {
 /** The members of an entry that are its credential. Any other stays. */
 const credentialMembers = ['auth', 'username', 'password', 'identitytoken', 'registrytoken'];
 
-function withEntry(path: string, config: object, key: string, entry: Entry): object {
+/** `config` with what `entry` makes of the old entry under `key`. */
+function withEntry(path: string, config: object, key: string, entry: (old: object) => Entry): object {
   const auths = objectIn(path, config, 'auths');
   const old = member(auths, key) ?? {};
   if (!isObject(old)) throw new CredentialsError(path, `the entry ${shown(key)} is not an object`);
   const others = Object.entries(old).filter(([name]) => !credentialMembers.includes(name));
-  return { ...config, auths: { ...auths, [key]: { ...entry, ...Object.fromEntries(others) } } };
+  return { ...config, auths: { ...auths, [key]: { ...entry(old), ...Object.fromEntries(others) } } };
 }
