@@ -35,6 +35,22 @@ describe('GITHUB_TOKEN', () => {
     expect(await find(env, ghcr)).toEqual(credential);
   });
 
+  test.each<[string, string | undefined, boolean]>([
+    ['GitHub itself', 'https://github.com', true],
+    ['an empty variable', '', true],
+    ['no variable', undefined, true],
+    ['a server of a company’s own', 'https://github.corp.example', false],
+    ['one with residency', 'https://corp.ghe.com', false],
+    ['a Gitea, which runs the same workflows', 'https://gitea.example', false],
+    ['a name that begins so', 'https://github.com.attacker.test', false],
+    ['plain http', 'http://github.com', false],
+  ])('of %s: %s', async (_, GITHUB_SERVER_URL, isSent) => {
+    const env = { ...gitHub, GITHUB_SERVER_URL };
+    expect(await find(env, ghcr)).toEqual(isSent ? password('alice', 'token') : null);
+    const { trail } = await environmentKeychain({ env }).explain(ghcr);
+    expect(trail[0]?.outcome).toBe(isSent ? 'matched' : 'ignored');
+  });
+
   test.each([
     'https://github.com',
     'https://docker.pkg.github.com',
@@ -53,18 +69,8 @@ describe('GITHUB_TOKEN', () => {
 describe('CI_REGISTRY', () => {
   test.each<[string, Environment, string, unknown]>([
     ['user and password', gitLab, gitLabRegistry, password('ci', 'pass')],
-    [
-      'the job’s token without a password',
-      { ...gitLab, CI_REGISTRY_PASSWORD: '' },
-      gitLabRegistry,
-      password('gitlab-ci-token', 'job'),
-    ],
-    [
-      'the job’s token without a user',
-      { ...gitLab, CI_REGISTRY_USER: undefined },
-      gitLabRegistry,
-      password('gitlab-ci-token', 'job'),
-    ],
+    ['a user without a password', { ...gitLab, CI_REGISTRY_PASSWORD: '' }, gitLabRegistry, null],
+    ['a password without a user', { ...gitLab, CI_REGISTRY_USER: undefined }, gitLabRegistry, null],
     ['nothing but the host', { CI_REGISTRY: gitLab.CI_REGISTRY }, gitLabRegistry, null],
     ['no host', { ...gitLab, CI_REGISTRY: undefined }, gitLabRegistry, null],
     ['an empty host', { ...gitLab, CI_REGISTRY: '' }, gitLabRegistry, null],
@@ -90,6 +96,95 @@ describe('CI_REGISTRY', () => {
     expect(await find(env, origin)).toEqual(credential);
   });
 
+  const jobToken = password('gitlab-ci-token', 'job');
+  const beside = {
+    CI_REGISTRY: 'registry.corp.example',
+    CI_SERVER_HOST: 'gitlab.corp.example',
+    CI_PROJECT_PATH: 'Team/App',
+    CI_REGISTRY_IMAGE: 'registry.corp.example/team/app',
+  };
+  // Where a project's protected variables are kept from a job, GitLab's own of these names show up in their place.
+  describe.each<[string, Environment]>([
+    ['alone', { CI_JOB_TOKEN: 'job' }],
+    [
+      'as the password',
+      { CI_JOB_TOKEN: 'job', CI_REGISTRY_USER: 'gitlab-ci-token', CI_REGISTRY_PASSWORD: 'job' },
+    ],
+    [
+      'as the password of another user',
+      { CI_JOB_TOKEN: 'job', CI_REGISTRY_USER: 'someone', CI_REGISTRY_PASSWORD: 'job' },
+    ],
+    ['as its user says', { CI_REGISTRY_USER: 'gitlab-ci-token', CI_REGISTRY_PASSWORD: 'job' }],
+  ])('the job’s token %s', (_, token) => {
+    const expected = token['CI_REGISTRY_USER'] === 'someone' ? password('someone', 'job') : jobToken;
+
+    test.each<[string, Environment]>([
+      ['below', { CI_REGISTRY: 'registry.gitlab.com', CI_SERVER_HOST: 'gitlab.com' }],
+      ['at another port', { CI_REGISTRY: 'gitlab.example:5050', CI_SERVER_HOST: 'gitlab.example' }],
+      ['the same', { CI_REGISTRY: 'gitlab', CI_SERVER_HOST: 'gitlab' }],
+      ['the same address', { CI_REGISTRY: '192.0.2.1:5050', CI_SERVER_HOST: '192.0.2.1' }],
+      ['in capitals', { CI_REGISTRY: 'Registry.GitLab.example', CI_SERVER_HOST: 'GITLAB.example' }],
+      ['beside, where the project’s image is', beside],
+    ])('is for GitLab’s own registry: %s', async (_, env) => {
+      const origin = `https://${env['CI_REGISTRY']?.toLowerCase()}`;
+      expect(await find({ ...token, ...env }, origin)).toEqual(expected);
+    });
+
+    test.each<[string, Environment]>([
+      ['Docker Hub', { CI_REGISTRY: 'docker.io', CI_SERVER_HOST: 'gitlab.com' }],
+      [
+        'Docker Hub by its address',
+        { CI_REGISTRY: 'https://index.docker.io/v1/', CI_SERVER_HOST: 'gitlab.com' },
+      ],
+      ['another', { CI_REGISTRY: 'registry.partner.example', CI_SERVER_HOST: 'gitlab.corp.example' }],
+      ['one whose name ends alike', { CI_REGISTRY: 'evil-gitlab.example', CI_SERVER_HOST: 'gitlab.example' }],
+      [
+        'one that begins alike',
+        { CI_REGISTRY: 'gitlab.example.attacker.test', CI_SERVER_HOST: 'gitlab.example' },
+      ],
+      ['below a name that anybody has', { CI_REGISTRY: 'registry.example', CI_SERVER_HOST: 'example' }],
+      ['below one with a dot after it', { CI_REGISTRY: 'registry.example.', CI_SERVER_HOST: 'example.' }],
+      ['of nobody', { CI_REGISTRY: 'registry.gitlab.com' }],
+      ['of an empty name', { CI_REGISTRY: 'registry.gitlab.com', CI_SERVER_HOST: '' }],
+      ['above', { CI_REGISTRY: 'gitlab.example', CI_SERVER_HOST: 'x.gitlab.example' }],
+      ['beside, and the image is elsewhere', { ...beside, CI_REGISTRY: 'harbor.corp.example' }],
+      ['beside, of another project', { ...beside, CI_PROJECT_PATH: 'team/other' }],
+      [
+        'beside, of no project',
+        { ...beside, CI_PROJECT_PATH: '', CI_REGISTRY_IMAGE: 'registry.corp.example/' },
+      ],
+      [
+        'beside under a name that anybody has',
+        {
+          ...beside,
+          CI_SERVER_HOST: 'gitlab.example',
+          CI_REGISTRY: 'reg.example',
+          CI_REGISTRY_IMAGE: 'reg.example/team/app',
+        },
+      ],
+      [
+        'an address that ends alike',
+        {
+          ...beside,
+          CI_SERVER_HOST: '192.0.2.1',
+          CI_REGISTRY: '198.0.2.1',
+          CI_REGISTRY_IMAGE: '198.0.2.1/team/app',
+        },
+      ],
+    ])('goes to no other: %s', async (_, env) => {
+      const host = env['CI_REGISTRY'] ?? '';
+      const origin = host.includes('docker.io') ? 'https://registry-1.docker.io' : `https://${host}`;
+      const keychain = environmentKeychain({ env: { ...token, ...env } });
+      expect(await keychain.find(origin)).toBeNull();
+      expect((await keychain.explain(origin)).trail.at(-1)?.outcome).toBe('ignored');
+    });
+  });
+
+  test('a user and a password that are not the job’s are for whatever CI_REGISTRY names', async () => {
+    const env = { ...gitLab, CI_SERVER_HOST: 'gitlab.com', CI_REGISTRY: 'registry.partner.example' };
+    expect(await find(env, 'https://registry.partner.example')).toEqual(password('ci', 'pass'));
+  });
+
   test.each([
     'https://gitlab.example',
     'https://registry.gitlab.example:5050',
@@ -111,6 +206,16 @@ describe('CI_REGISTRY', () => {
     [
       'no host',
       { ...gitLab, CI_REGISTRY: `a b ${secret}` },
+      'CI_REGISTRY: is not a host with an optional port',
+    ],
+    [
+      'an address with a user and a password',
+      { ...gitLab, CI_REGISTRY: `https://me:${secret}@registry.gitlab.example` },
+      'CI_REGISTRY: is not a host with an optional port',
+    ],
+    [
+      'a host with a query',
+      { ...gitLab, CI_REGISTRY: `registry.gitlab.example?token=${secret}` },
       'CI_REGISTRY: is not a host with an optional port',
     ],
     [
@@ -150,7 +255,7 @@ test('the trail says what each variable is for, and nothing else of it', async (
   expect(found).toEqual({ type: 'password', username: 'alice', source: 'GITHUB_TOKEN', expiresAt: null });
   expect(trail.map(({ source, outcome, why }) => `${source} ${why} (${outcome})`)).toEqual([
     'GITHUB_TOKEN is for ghcr.io (matched)',
-    'CI_REGISTRY is "registry.gitlab.example" (no-entry)',
+    'CI_REGISTRY names another registry (no-entry)',
   ]);
   const elsewhere = await environmentKeychain({
     env: { GITHUB_TOKEN: 'x', CI_REGISTRY: 'ghcr.io' },
@@ -159,6 +264,10 @@ test('the trail says what each variable is for, and nothing else of it', async (
     'GITHUB_TOKEN counts in GitHub Actions only (ignored)',
     'CI_REGISTRY is set, and no user and password or job token with it (none)',
   ]);
+  const half = await environmentKeychain({ env: { CI_REGISTRY: 'ghcr.io', CI_REGISTRY_USER: 'x' } }).explain(
+    ghcr,
+  );
+  expect(half.trail.at(-1)?.why).toBe('is set, and only one of CI_REGISTRY_USER and CI_REGISTRY_PASSWORD is');
   const both = await environmentKeychain({ env: { ...gitHub, ...gitLab, CI_REGISTRY: 'ghcr.io' } }).explain(
     ghcr,
   );
