@@ -564,6 +564,21 @@ describe.runIf(posix)('a helper', () => {
     expect([auths(path), calls()]).toEqual([{ 'r.example': { auth } }, []]);
   });
 
+  test.each([
+    ['an entry that is none', { auths: { 'r.example': 'x' } }, 'the entry "r.example" is not an object'],
+    ['entries that are none', { auths: 7 }, '"auths" is not an object'],
+    [
+      'a config that would become too long',
+      { x: 'y'.repeat(4_194_304 - 40) },
+      'would become larger than 4 MiB, more than is read again',
+    ],
+  ])('is not given what the config cannot say it has: %s', async (_, content, words) => {
+    const { path, env, calls } = helper({ ...content, credsStore: 'test' });
+    const before = text(path);
+    expect(await fault(path, saveCredential('r.example', password(), { path, env }))).toBe(words);
+    expect([text(path), calls()]).toEqual([before, []]);
+  });
+
   test('that fails: its words, nothing in the config, and no secret in the words', async () => {
     const { path, env } = helper({ credsStore: 'test' }, `cat >&2; exit 1`);
     const before = text(path);

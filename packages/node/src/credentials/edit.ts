@@ -20,14 +20,22 @@ const waitMs = 60_000;
 /** Tries, when others who take no lock keep writing. */
 const mostTries = 5;
 
+/** What becomes of a config. */
+export interface Change<T> {
+  readonly config: object;
+  /** What is to be done elsewhere, in a helper. It begins when the config is known to be fit to be written. */
+  readonly work: () => Promise<T>;
+}
+
 /**
  * Replaces the config at `path` by what `change` makes of it, unless that is the same; makes it where there is none, in a
- * folder for its owner alone. Another program that takes no lock, Docker among them, may write meanwhile: then `change` is
- * called again, with what is there by now.
+ * folder for its owner alone. Resolves to what its `work` resolves to. Another program that takes no lock, Docker among them,
+ * may write meanwhile: then `change` is called again, with what is there by now, and its `work` as well.
  *
- * Rejects with `CredentialsError` for what cannot be understood or written, and with what `change` rejects with.
+ * Rejects with `CredentialsError` for what cannot be understood or written, and with what `change` throws and its `work`
+ * rejects with.
  */
-export async function editConfig<T>(path: string, change: Change<T>): Promise<T> {
+export async function editConfig<T>(path: string, change: (config: object) => Change<T>): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
       await mkdir(dirname(path), { recursive: true, mode: 0o700 });
@@ -38,19 +46,18 @@ export async function editConfig<T>(path: string, change: Change<T>): Promise<T>
   }
 }
 
-type Change<T> = (config: object) => Promise<readonly [result: T, config: object]>;
-
-async function editOnce<T>(path: string, held: Held, change: Change<T>): Promise<T> {
+async function editOnce<T>(path: string, held: Held, change: (config: object) => Change<T>): Promise<T> {
   await removeLeftovers(path);
   const version = await versionOf(path);
   const text = await readText(path);
   const config = parseConfig(path, text) ?? {};
-  const [result, changed] = await change(config);
-  if (JSON.stringify(changed) === JSON.stringify(config)) return result;
+  const { config: changed, work } = change(config);
+  if (JSON.stringify(changed) === JSON.stringify(config)) return work();
   const written = formatted(changed, text);
   if (Buffer.byteLength(written) > longestFile) {
     throw new CredentialsError(path, 'would become larger than 4 MiB, more than is read again');
   }
+  const result = await work();
   const confirm = async () => {
     await held();
     if ((await versionOf(path)) !== version) throw new LockLostError(path);

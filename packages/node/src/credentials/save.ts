@@ -48,18 +48,23 @@ export async function saveCredential(
 ): Promise<Saved> {
   const { path, flavor, names } = placeOf(registry, options);
   checkCredential(path, credential);
-  return editConfig<Saved>(path, async (config) => {
+  return editConfig<Saved>(path, (config) => {
     const named = helperNamed(path, config, names, flavor);
-    if (named !== null) {
-      const login = loginOf(path, credential, named.helper);
-      await helperStore(named.helper, { serverUrl: named.server, ...login }, options);
-      const saved = { path, key: named.server, helper: named.helper };
-      // Docker marks what is in a helper; Podman does not.
-      return [saved, flavor === 'docker' ? withEntry(path, config, names.key, () => ({})) : config];
+    if (named === null) {
+      const entry = (old: object) => entryOf(credential, flavor, userOf(path, names.key, old));
+      const saved = { path, key: names.key, helper: null };
+      return { config: withEntry(path, config, names.key, entry), work: async () => saved };
     }
-    const saved = { path, key: names.key, helper: null };
-    const entry = (old: object) => entryOf(credential, flavor, userOf(path, names.key, old));
-    return [saved, withEntry(path, config, names.key, entry)];
+    const { helper, server } = named;
+    const login = loginOf(path, credential, helper);
+    return {
+      // Docker marks what is in a helper; Podman does not.
+      config: flavor === 'docker' ? withEntry(path, config, names.key, () => ({})) : config,
+      work: async () => {
+        await helperStore(helper, { serverUrl: server, ...login }, options);
+        return { path, key: server, helper };
+      },
+    };
   });
 }
 
@@ -79,21 +84,24 @@ export async function eraseCredential(registry: string, options: SaveOptions = {
   if (!isThere && helperNamed(path, seen, names, flavor) === null) return false;
   let isErased = false;
   let fault: unknown = null;
-  await editConfig(path, async (config) => {
-    const named = helperNamed(path, config, names, flavor);
-    try {
-      if (named !== null && (await eraseFromHelper(named, names, flavor, options))) isErased = true;
-      fault = null;
-    } catch (error) {
-      // The file forgets all the same.
-      fault = error;
-    }
+  await editConfig(path, (config) => {
     const auths = objectIn(path, config, 'auths');
     const gone = new Set(keysOf(Object.keys(auths), names, flavor));
-    if (gone.size === 0) return [undefined, config];
-    isErased = true;
     const kept = Object.entries(auths).filter(([key]) => !gone.has(key));
-    return [undefined, { ...config, auths: Object.fromEntries(kept) }];
+    const named = helperNamed(path, config, names, flavor);
+    return {
+      config: gone.size === 0 ? config : { ...config, auths: Object.fromEntries(kept) },
+      work: async () => {
+        if (gone.size > 0) isErased = true;
+        try {
+          if (named !== null && (await eraseFromHelper(named, names, flavor, options))) isErased = true;
+          fault = null;
+        } catch (error) {
+          // The file forgets all the same.
+          fault = error;
+        }
+      },
+    };
   });
   if (fault !== null) throw fault;
   return isErased;
