@@ -34,7 +34,7 @@ import {
 } from './dispatched.ts';
 import { asError, type Leg, type Observer } from './leg.ts';
 import { defaultUserAgent, type RegistryOptions } from './options.ts';
-import { servesOrigin } from './origin.ts';
+import { dispatcherFor, servesOrigin } from './origin.ts';
 import { type Carried, createSend, type DispatchOptions } from './send.ts';
 
 type Handler = Dispatcher.DispatchHandler;
@@ -44,7 +44,7 @@ export interface RegistryAuthOptions extends RegistryOptions {
   readonly origins?: readonly string[];
   /**
    * What asks token servers for tokens when this is composed on a `Client` or a `Pool`. Default: a `registryAgent()` that all
-   * share.
+   * share. A `Client` or `Pool` here asks the server it is bound to, and that agent all others.
    */
   readonly tokenDispatcher?: Dispatcher;
 }
@@ -60,13 +60,14 @@ export interface RegistryAuthOptions extends RegistryOptions {
  */
 export function registryAuth(options: RegistryAuthOptions = {}): Dispatcher.DispatcherComposeInterceptor {
   const { origins, tokenDispatcher, userAgent = defaultUserAgent, ...core } = options;
+  const elsewhere = tokenDispatcher === undefined ? defaultAgent : dispatcherFor(tokenDispatcher);
   const listed = origins === undefined ? null : new Set(origins.map((origin) => new URL(origin).origin));
 
   /** @param boundTo the origin of a `Client` or `Pool`; `null` for a `BalancedPool`, which decides by itself where to send */
   return (dispatch, boundTo?: string | null) => {
     const send = createSend<Call>((wire, leg, { url, to, request }) => {
       if (!servesOrigin(boundTo, url, to)) {
-        (tokenDispatcher ?? defaultAgent()).dispatch(wire, leg);
+        elsewhere(url, to).dispatch(wire, leg);
         return;
       }
       const mayGoOn = dispatch(wire, leg);

@@ -951,6 +951,34 @@ describe('on every dispatcher the password goes to the token server alone', () =
     expect(seen).toEqual([new URL(registry.tokenUrl).origin]);
   });
 
+  test.each<[string, (url: string) => Dispatcher]>([
+    ['Client', (url) => new Client(url)],
+    ['Pool', (url) => new Pool(url)],
+    ['BalancedPool', (url) => new BalancedPool([url])],
+    ['RetryAgent on a Pool', (url) => new RetryAgent(new Pool(url))],
+  ])('a tokenDispatcher that is a %s of another server gets nothing', async (_, create) => {
+    const { registry, auth } = await stage();
+    const stranger = await serve((_incoming, response) => response.end('{"token":"abc"}'));
+    const tokenDispatcher = closing(create(stranger.url));
+    const pool = closing(new Pool(registry.url)).compose(registryAuth({ ...auth, tokenDispatcher }));
+    expect((await pool.request({ path: TAGS, method: 'GET' })).statusCode).toBe(200);
+    expect(stranger.connections()).toBe(0);
+    expect(registry.count({ server: 'token' })).toBe(1);
+  });
+
+  test('a tokenDispatcher that is a Pool of the token server is used', async () => {
+    const { registry, auth } = await stage();
+    const tokens = closing(new Pool(new URL(registry.tokenUrl).origin));
+    const seen: string[] = [];
+    const tokenDispatcher = tokens.compose((dispatch) => (options, handler) => {
+      seen.push(options.path);
+      return dispatch(options, handler);
+    });
+    const pool = closing(new Pool(registry.url)).compose(registryAuth({ ...auth, tokenDispatcher }));
+    expect((await pool.request({ path: TAGS, method: 'GET' })).statusCode).toBe(200);
+    expect(seen).toEqual([expect.stringMatching(/^\/token\?/)]);
+  });
+
   test('a realm on the registry’s own origin goes through the pool', async () => {
     const { registry, auth, password } = await stage();
     allow(password, registry.url);
