@@ -3,9 +3,10 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Credential } from '@reg/core';
 import { chainKeychains, staticKeychain } from '@reg/core/driver';
 import { canary, startRegistry } from '@reg/testing';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { defaultKeychain, dockerKeychain, pullSecretKeychain } from '../src/credentials/index.ts';
 import { createRegistryFetch } from '../src/fetch.ts';
 import { programs } from './programs.ts';
@@ -28,6 +29,14 @@ async function foundAt(keychain: ReturnType<typeof dockerKeychain>, repository?:
   if (credential == null) throw new Error('nothing found');
   return credential;
 }
+
+/** What the process was warned of, and nobody was shown. */
+let warnings: string[] = [];
+beforeEach(() => {
+  warnings = [];
+  vi.spyOn(process, 'emitWarning').mockImplementation((warning) => void warnings.push(String(warning)));
+});
+afterEach(() => void vi.restoreAllMocks());
 
 test('a second process goes on with the token that the first was given', async () => {
   const identityToken = canary('identity token');
@@ -144,6 +153,106 @@ describe('in a file', () => {
     });
     expect(await foundAt(keychain)).toEqual(identity('old'));
   });
+});
+
+describe('what could not be written', () => {
+  const holding = (token: string) => JSON.stringify({ auths: { 'reg.example': { identitytoken: token } } });
+
+  /** Has `keychain` replace each of `tokens` by the next while the file cannot be understood, and then puts `content` there. */
+  async function fail(
+    keychain: ReturnType<typeof dockerKeychain>,
+    path: string,
+    tokens: readonly Credential[],
+    content: string,
+  ): Promise<void> {
+    writeFileSync(path, '{torn');
+    for (const [i, token] of tokens.entries()) {
+      const old = tokens[i - 1];
+      if (old === undefined) continue;
+      await expect(keychain.replaced?.(reg, old, token)).rejects.toMatchObject({
+        code: 'ERR_REG_CREDENTIALS',
+      });
+    }
+    writeFileSync(path, content);
+  }
+
+  test.each([
+    ['the first of them', 'first'],
+    ['one between', 'second'],
+    ['the one before', 'third'],
+  ])('is made up for by the next that is replaced, while the file holds %s', async (_, held) => {
+    const path = fileOf({ auths: { 'reg.example': { identitytoken: 'first' } } });
+    const keychain = dockerKeychain({ path });
+    const [second, third, fourth] = [identity('second'), identity('third'), identity('fourth')];
+    await fail(keychain, path, [await foundAt(keychain), second, third], holding(held));
+    await keychain.replaced?.(reg, third, fourth);
+    expect(await foundAt(dockerKeychain({ path }))).toEqual(fourth);
+    // From here on it is no more than any other.
+    writeFileSync(path, holding(held));
+    await keychain.replaced?.(reg, fourth, identity('fifth'));
+    expect(await foundAt(keychain)).toEqual(identity(held));
+  });
+
+  test('is nothing where the server gives again what is there', async () => {
+    const path = fileOf({ auths: { 'reg.example': { identitytoken: 'first' } } });
+    const keychain = dockerKeychain({ path });
+    const [first, second] = [await foundAt(keychain), identity('second')];
+    await fail(keychain, path, [first, second], holding('first'));
+    await keychain.replaced?.(reg, second, first);
+    expect(readFileSync(path, 'utf8')).toBe(holding('first'));
+    await keychain.replaced?.(reg, first, identity('third'));
+    expect(await foundAt(keychain)).toEqual(identity('third'));
+  });
+
+  test('is not made up for where another login is by then', async () => {
+    const path = fileOf({ auths: { 'reg.example': { identitytoken: 'first' } } });
+    const keychain = dockerKeychain({ path });
+    const tokens = [await foundAt(keychain), identity('second')] as const;
+    await fail(keychain, path, tokens, holding('of another login'));
+    await keychain.replaced?.(reg, tokens[1], identity('third'));
+    expect(await foundAt(keychain)).toEqual(identity('of another login'));
+  });
+
+  test('is known for as long as it takes, and of very many the first and the last are', async () => {
+    const path = fileOf({ auths: { 'reg.example': { identitytoken: 'first' } } });
+    const keychain = dockerKeychain({ path });
+    const others = Array.from({ length: 300 }, (_, i) => identity(`another ${i}`));
+    const last = identity('last');
+    await fail(keychain, path, [await foundAt(keychain), ...others, last], holding('first'));
+    await keychain.replaced?.(reg, last, identity('new'));
+    expect(await foundAt(keychain)).toEqual(identity('new'));
+  });
+
+  test('is told once for each file, without a secret', async () => {
+    const secret = canary('identity token');
+    const [path, other] = [fileOf({}), fileOf({})];
+    for (const at of [path, path, other]) {
+      writeFileSync(at, holding(secret));
+      const keychain = dockerKeychain({ path: at });
+      await fail(keychain, at, [await foundAt(keychain), identity(`${secret}2`), identity(`${secret}3`)], '');
+    }
+    const message = (at: string) =>
+      `an identity token that was replaced is not kept, and whoever reads the old one may have to log in again: ${at}: is not JSON`;
+    expect(warnings).toEqual([message(path), message(other)]);
+    expect(process.emitWarning).toHaveBeenCalledWith(message(path), {
+      type: 'RegWarning',
+      code: 'REG_CREDENTIAL_NOT_KEPT',
+    });
+  });
+});
+
+test('replacements that overtake one another end with the newest', async () => {
+  const path = fileOf({ auths: { 'reg.example': { identitytoken: 'token 0' } } });
+  const keychain = dockerKeychain({ path });
+  const tokens = [
+    await foundAt(keychain),
+    ...Array.from({ length: 5 }, (_, i) => identity(`token ${i + 1}`)),
+  ];
+  await Promise.all(
+    tokens.map((token, i) => i > 0 && keychain.replaced?.(reg, tokens[i - 1] ?? token, token)),
+  );
+  expect(await foundAt(keychain)).toEqual(identity('token 5'));
+  expect(warnings).toEqual([]);
 });
 
 test.skipIf(process.platform === 'win32')(

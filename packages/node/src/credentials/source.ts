@@ -2,7 +2,8 @@
  * One place after another: how a keychain looks through its sources.
  *
  * Rules of this file: the first source that knows the registry answers; one that fails ends the look-up, since a broken source
- * must not send the search on to another credential (CVE-2021-41092); `find` and `explain` go the same way.
+ * must not send the search on to another credential (CVE-2021-41092); `find` and `explain` go the same way. An identity token
+ * that was replaced is written once it can be, over those it took the place of and over no other login.
  */
 
 import type { Credential } from '@reg/core';
@@ -11,6 +12,7 @@ import type { Flavor } from './config-file.ts';
 import { CredentialsError } from './error.ts';
 import { type Registry, registryAt } from './registry.ts';
 import { type ExplainedFound, type ExplainingKeychain, Trail } from './trail.ts';
+import { warnOnce } from './warning.ts';
 
 /** What is looked for. */
 export interface Query {
@@ -51,6 +53,17 @@ export interface Source {
   look(query: Query, trail: Trail): Promise<Match | null>;
 }
 
+/** The identity tokens of one login, each in the place of the one before. */
+interface Lineage {
+  readonly login: Login;
+  readonly query: Query;
+  /** From what the login was last seen to hold up to the newest: one of them is there, unless it is another login by now. */
+  tokens: readonly string[];
+}
+
+/** A file that is never writable, a mounted secret, stays at the first; what is between counts only if a write went wrong late. */
+const mostTokens = 100;
+
 /**
  * A keychain over `sources`, which are named anew for each look-up.
  *
@@ -60,7 +73,9 @@ export function keychainOver(
   sources: () => readonly Source[],
   keep?: (login: Login, replacement: Credential) => Promise<void>,
 ): ExplainingKeychain {
-  const logins = new WeakMap<Credential, { readonly login: Login; readonly query: Query }>();
+  const lineages = new WeakMap<Credential, Lineage>();
+  /** Writes go one after another, so that the newest is the last. */
+  let written: Promise<void> = Promise.resolve();
 
   async function first(query: Query): Promise<Match | null> {
     const trail = new Trail();
@@ -72,23 +87,50 @@ export function keychainOver(
     return null;
   }
 
+  async function write(lineage: Lineage): Promise<void> {
+    const { login, query, tokens } = lineage;
+    const token = tokens.at(-1);
+    if (token === undefined || keep === undefined) return;
+    const newest: Credential = { type: 'identity', token };
+    try {
+      const { registry, repository } = query;
+      const now = (await first({ registry, repository, signal: undefined, rejected: newest }))?.credential;
+      // Whoever logged in meanwhile must not be logged out by it.
+      if (now?.type !== 'identity' || !tokens.includes(now.token)) return;
+      if (now.token !== token) await keep(login, newest);
+    } catch (error) {
+      const why = error instanceof CredentialsError ? error.message : `${login.path}: cannot be written`;
+      const consequence = 'is not kept, and whoever reads the old one may have to log in again';
+      warnOnce(
+        'REG_CREDENTIAL_NOT_KEPT',
+        login.path,
+        `an identity token that was replaced ${consequence}: ${why}`,
+      );
+      throw error;
+    }
+    lineage.tokens = lineage.tokens.slice(lineage.tokens.lastIndexOf(token));
+  }
+
   return {
     async find(origin, repository, about): Promise<Found | null> {
       const query = queryFor(origin, repository, about);
       const match = await first(query);
       if (match === null) return null;
       const { credential, source, expiresAt, login } = match;
-      if (credential !== null && login !== undefined) logins.set(credential, { login, query });
+      if (credential?.type === 'identity' && login !== undefined) {
+        lineages.set(credential, { login, query, tokens: [credential.token] });
+      }
       return { credential, source, ...(expiresAt === undefined ? {} : { expiresAt }) };
     },
     async replaced(_, old, replacement) {
-      const known = logins.get(old);
-      if (known === undefined || keep === undefined) return;
-      logins.set(replacement, known);
-      // Whoever logged in meanwhile must not be logged out by it.
-      const { registry, repository } = known.query;
-      const now = await first({ registry, repository, signal: undefined, rejected: old });
-      if (isSame(now?.credential ?? null, old)) await keep(known.login, replacement);
+      const lineage = lineages.get(old);
+      if (lineage === undefined || keep === undefined || replacement.type !== 'identity') return;
+      lineages.set(replacement, lineage);
+      const [oldest = replacement.token, ...others] = lineage.tokens;
+      lineage.tokens = [oldest, ...others.slice(-mostTokens), replacement.token];
+      const turn = written.then(() => write(lineage));
+      written = turn.catch(() => {});
+      await turn;
     },
     async explain(origin, repository, about) {
       const query = queryFor(origin, repository, about);
@@ -121,11 +163,6 @@ function queryFor(
 ): Query {
   const { signal, rejected } = about;
   return { registry: registryAt(origin), repository: repository ?? null, signal, rejected };
-}
-
-/** Two identity tokens; others are never replaced. */
-function isSame(a: Credential | null, b: Credential): boolean {
-  return a?.type === 'identity' && b.type === 'identity' && a.token === b.token;
 }
 
 function throwIfAborted(signal: AbortSignalLike | undefined): void {
