@@ -396,6 +396,38 @@ describe('the rest of the config', () => {
     await refuses(source, words);
   });
 
+  const number =
+    'has a number that would be written as another one, such as 1.0 or one of 20 digits, and is left as it is';
+  const twice = 'has a member twice in one object, of which one would be lost, and is left as it is';
+
+  test.each([
+    ['a number of 20 digits', '{"x":{"id":12345678901234567890}}', number],
+    ['a number that is none here', '{"x":[1e400]}', number],
+    ['1.0', '{"x": 1.0 }', number],
+    ['-0', '{"x":[1,-0,2]}', number],
+    ['a member twice', '{"x":1,"auths":{},"x":2}', twice],
+    ['a member twice, deep in an unknown one', '{"x":[{"a":{"b":"1","b":"1"}}]}', twice],
+    ['an entry twice', '{"auths":{"a.example":{"auth":"eDp5"},"a.example":{}}}', twice],
+    ['a member twice, once with escapes', '{"x\\u003a":1,"x:":2}', twice],
+  ])('what would not be written as it was read is refused and stays: %s', async (_, source, words) => {
+    await refuses(source, words);
+  });
+
+  test('and is not forgotten from either, where there is something to forget', async () => {
+    const path = config('{"auths":{"r.example":{}},"x":1.0}');
+    const before = text(path);
+    expect(await fault(path, eraseCredential('r.example', { path }))).toBe(number);
+    expect(await eraseCredential('s.example', { path })).toBe(false);
+    expect(text(path)).toBe(before);
+  });
+
+  test('what reads like a number or a member in a text is neither', async () => {
+    const x = { 'a:"1.0': '1.0 {"b":1,"b":-0} \\', b: [0, -1.5, 1e21, 123_456_789], c: ':\\":' };
+    const path = config({ x });
+    await saveCredential('r.example', password(), { path });
+    expect(JSON.parse(text(path))).toEqual({ x, auths: { 'r.example': { auth } } });
+  });
+
   test('what is not UTF-8 is refused and stays', async () => {
     const path = config();
     writeFileSync(path, Buffer.from('{"x":"\xff"}', 'latin1'));

@@ -2,7 +2,8 @@
  * Changing a config.
  *
  * Rules of this file: it is read under its lock and replaced whole, or left as it was; what is not changed stays, with its
- * place and its indentation; what cannot be understood is not touched; no message shows any of its text.
+ * place and its indentation; what cannot be understood, or not be written as it was read, is not touched; no message shows any
+ * of its text.
  */
 
 import { mkdir, stat } from 'node:fs/promises';
@@ -53,6 +54,8 @@ async function editOnce<T>(path: string, held: Held, change: (config: object) =>
   const config = parseConfig(path, text) ?? {};
   const { config: changed, work } = change(config);
   if (JSON.stringify(changed) === JSON.stringify(config)) return work();
+  const fault = lossIn(text, config);
+  if (fault !== null) throw new CredentialsError(path, `${fault}, and is left as it is`);
   const written = formatted(changed, text);
   if (Buffer.byteLength(written) > longestFile) {
     throw new CredentialsError(path, 'would become larger than 4 MiB, more than is read again');
@@ -97,6 +100,42 @@ async function versionOf(path: string): Promise<string | null> {
   } catch {
     return null;
   }
+}
+
+/** What of `text` would be lost if `config`, as it was read from it, were written in its place; `null` for nothing. */
+function lossIn(text: string, config: object): string | null {
+  const before = tokensOf(text);
+  if (before.numbers.some((number) => String(Number(number)) !== number)) {
+    return 'has a number that would be written as another one, such as 1.0 or one of 20 digits';
+  }
+  if (before.members !== tokensOf(JSON.stringify(config)).members) {
+    return 'has a member twice in one object, of which one would be lost';
+  }
+  return null;
+}
+
+/** The numbers in JSON as they stand, and how many members all its objects have. */
+function tokensOf(json: string): { readonly numbers: readonly string[]; readonly members: number } {
+  const numbers: string[] = [];
+  let members = 0;
+  let isInString = false;
+  for (let at = 0; at < json.length; at++) {
+    const char = json.charAt(at);
+    if (char === '"') isInString = !isInString;
+    else if (isInString && char === '\\') at++;
+    else if (isInString) continue;
+    else if (char === ':') members++;
+    else if (char === '-' || (char >= '0' && char <= '9')) {
+      const start = at;
+      while (isOfNumber(json.charAt(at + 1))) at++;
+      numbers.push(json.slice(start, at + 1));
+    }
+  }
+  return { numbers, members };
+}
+
+function isOfNumber(char: string): boolean {
+  return (char >= '0' && char <= '9') || ['-', '+', '.', 'e', 'E'].includes(char);
 }
 
 /** `config` indented as `text` is, with tabs where that does not say, as Docker does it. */
