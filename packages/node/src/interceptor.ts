@@ -40,7 +40,7 @@ import { type Carried, createSend, type DispatchOptions } from './send.ts';
 type Handler = Dispatcher.DispatchHandler;
 
 export interface RegistryAuthOptions extends RegistryOptions {
-  /** Origins whose requests are acted on. Default: every origin. */
+  /** Origins whose requests are acted on, `https://host` or `https://host:port`. Default: every origin. */
   readonly origins?: readonly string[];
   /**
    * What asks token servers for tokens when this is composed on a `Client` or a `Pool`. Default: a `registryAgent()` that all
@@ -56,12 +56,12 @@ export interface RegistryAuthOptions extends RegistryOptions {
  * A request ends as the registry answers it, 401 and 403 included, and never follows a redirect. When it ends before such an
  * answer its handler gets a `RegistryAuthError`, or undici's own error when the registry could not be reached.
  *
- * @throws TypeError (`ERR_INVALID_URL`) when one of `origins` is no URL
+ * @throws TypeError when one of `origins` is no origin: it would match nothing, in silence
  */
 export function registryAuth(options: RegistryAuthOptions = {}): Dispatcher.DispatcherComposeInterceptor {
   const { origins, tokenDispatcher, userAgent = defaultUserAgent, ...core } = options;
   const elsewhere = tokenDispatcher === undefined ? defaultAgent : dispatcherFor(tokenDispatcher);
-  const listed = origins === undefined ? null : new Set(origins.map((origin) => new URL(origin).origin));
+  const listed = origins === undefined ? null : new Set(origins.map(listedOrigin));
 
   /** @param boundTo the origin of a `Client` or `Pool`; `null` for a `BalancedPool`, which decides by itself where to send */
   return (dispatch, boundTo?: string | null) => {
@@ -241,6 +241,15 @@ class Call implements Carried, Dispatcher.DispatchController, AbortSignalLike {
   get rawTrailers(): NonNullable<Dispatcher.DispatchController['rawTrailers']> | null {
     return this.#source?.rawTrailers ?? null;
   }
+}
+
+/** Its message names the place and not the text: a URL in the wrong place may hold a password. */
+function listedOrigin(text: string, index: number): string {
+  const origin = originOf(text);
+  if (origin !== null && new URL(text).href === `${origin}/`) return origin;
+  throw new TypeError(
+    `[@reg/node] origins[${index}] must be an origin, https://host or https://host:port, and nothing after it`,
+  );
 }
 
 /** undici's own error when the registry could not be reached: `retry` and callers decide by its code. */

@@ -96,9 +96,27 @@ describe('requests that are not a registry’s go on as they came', () => {
   test('an origin among `origins` is acted on, however it is written', async () => {
     const { registry, auth } = await stage();
     const dispatcher = agent().compose(
-      registryAuth({ ...auth, origins: [`${registry.url.toUpperCase()}/v2/`] }),
+      registryAuth({ ...auth, origins: ['https://registry.test', `${registry.url.toUpperCase()}/`] }),
     );
     expect((await request(registry.url + TAGS, { dispatcher })).statusCode).toBe(200);
+  });
+
+  // Each would match nothing, in silence.
+  test.each([
+    'registry.example:5000',
+    'registry.example',
+    'https://registry.example/v2/',
+    'https://registry.example/?a',
+    'https://alice:hunter2@registry.example',
+    'ftp://registry.example',
+    '',
+  ])('what is no origin among `origins` is refused, and not shown: %s', (text) => {
+    const create = (): unknown => registryAuth({ origins: ['https://registry.test', text] });
+    expect(create).toThrow(
+      new TypeError(
+        '[@reg/node] origins[1] must be an origin, https://host or https://host:port, and nothing after it',
+      ),
+    );
   });
 
   test('header fields that can be read once are read once, an Authorization among them is the caller’s', async () => {
