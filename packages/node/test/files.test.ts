@@ -247,20 +247,38 @@ describe.runIf(posix)('links', () => {
 });
 
 describe('removeLeftovers', () => {
-  test('removes what killed writers of that file left, and nothing else', async () => {
+  test('removes what killed writers of that file left, however young, and nothing else', async () => {
     const path = file();
     const here = join(path, '..');
+    const [one, another] = ['0123456789abcdef01234567', 'f'.repeat(24)];
     const others = [
       '.config.json',
       '.config.json.other-1',
-      '.reg-1',
-      '.xconfig.json.reg-1',
-      'config.json.reg-1',
+      '.config.json.reg-my-backup',
+      '.config.json.reg-',
+      `.config.json.reg-${one}0`,
+      `.config.json.reg-${one.slice(1)}`,
+      `.config.json.reg-${one.toUpperCase()}`,
+      `.config.json.reg-${one}\n`,
+      `.reg-${one}`,
+      `.xconfig.json.reg-${one}`,
+      `xconfig.json.reg-${one}`,
+      `config.json.reg-${one}`,
     ];
-    for (const name of ['.config.json.reg-1', '.config.json.reg-abc', ...others])
-      writeFileSync(join(here, name), 'x');
+    const left = [`.config.json.reg-${one}`, `.config.json.reg-${another}`];
+    for (const name of [...left, ...others]) writeFileSync(join(here, name), 'x');
     await removeLeftovers(path);
     expect(namesIn(here)).toEqual([...others, 'config.json'].sort());
+  });
+
+  test('leaves what is no plain file', async () => {
+    const path = file();
+    const here = join(path, '..');
+    const [inside, link] = ['a'.repeat(24), 'b'.repeat(24)].map((id) => `.config.json.reg-${id}`);
+    mkdirSync(join(here, inside ?? ''));
+    symlinkSync(path, join(here, link ?? ''));
+    await removeLeftovers(path);
+    expect(namesIn(here)).toEqual([inside, link, 'config.json']);
   });
 
   test('a writer that goes on after that changes nothing', async () => {

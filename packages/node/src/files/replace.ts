@@ -57,8 +57,10 @@ export async function removeLeftovers(path: string): Promise<void> {
   const target = await resolveTarget(path);
   const prefix = basename(temporaryPrefix(target.path));
   const folder = dirname(target.path);
-  for (const name of await readdir(folder)) {
-    if (name.startsWith(prefix)) await rm(join(folder, name), { force: true });
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    // As `replaceFile` makes them: somebody's copy may have a name that begins like ours, and a folder or a link was never ours.
+    const isOurs = entry.name.startsWith(prefix) && /^[0-9a-f]{24}$/.test(entry.name.slice(prefix.length));
+    if (isOurs && entry.isFile()) await rm(join(folder, entry.name), { force: true });
   }
 }
 
