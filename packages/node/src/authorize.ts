@@ -32,7 +32,8 @@ export interface RegistryAuthorizer {
    *
    * The header is a secret for the origin of `url`, and for no host that origin redirects to.
    *
-   * @throws RegistryAuthError when there is none to be had; the signal's reason when it aborts
+   * @throws RegistryAuthError when there is none to be had, no other than the one that was `refused` included; the signal's
+   *   reason when it aborts
    */
   authorize(request: AuthorizeRequest): Promise<Authorized>;
   /** Forgets tokens, challenges and credentials of one registry, or of all. */
@@ -50,13 +51,8 @@ export function createRegistryAuthorizer(options: RegistryFetchOptions = {}): Re
   const authorizer = createAuthorizer<Leg, Carried>({ ...core, channels, send });
 
   return {
-    async authorize({ refused = null, ...request }) {
-      const ready = await authorizer.authorize(request);
-      // Of many that were refused the same header, the first one here has it replaced for all.
-      if (refused === null || ready.header !== refused) return ready;
-      authorizer.forget(new URL(request.url).origin);
-      return authorizer.authorize(request);
-    },
+    authorize: ({ refused = null, ...request }) =>
+      authorizer.authorize(refused === null ? request : { ...request, refused }),
     forget: (origin) => authorizer.forget(origin),
   };
 }

@@ -5,7 +5,15 @@
  * superseded is discarded, the last one is the caller's. What went over the wire is recorded, and told without secrets.
  */
 
-import type { HandshakeAnswer, NoResponse, RegistryResponse, RegistrySend } from '../effect.ts';
+import type {
+  Granted,
+  HandshakeAnswer,
+  NoResponse,
+  Obtain,
+  Refused,
+  RegistryResponse,
+  RegistrySend,
+} from '../effect.ts';
 import { RegistryAuthError } from '../error.ts';
 import type { Failure } from '../failure.ts';
 import type { Authorization } from '../grant.ts';
@@ -28,7 +36,7 @@ import type { AbortSignalLike, Keychain, Now, Outgoing, Reply, Send, Sleep, Toke
 import { Recorder } from './recorder.ts';
 import { type Operation, Seam } from './seam.ts';
 import { orNothing } from './store.ts';
-import { type Path, TroddenPaths } from './trodden.ts';
+import { type Path, type Seen, TroddenPaths } from './trodden.ts';
 import { type Channels, type Watch, watch } from './watch.ts';
 import { bodyFor, headerFor, headersFor } from './wire.ts';
 
@@ -91,12 +99,14 @@ export interface Authorizer<R, Q extends RegistryRequest = RegistryRequest> {
    * The header that a request to `url` needs, without sending it. On an unknown origin this pings `/v2/` once.
    *
    * @param about.scopes what to ask for, in place of what `method` (GET by default) on `url` needs
+   * @param about.refused a header from here that the registry answered with 401: it is not given out again
    * @throws as `request` does
    */
   authorize(about: {
     readonly url: string | URL;
     readonly method?: string;
     readonly scopes?: string;
+    readonly refused?: string;
     readonly signal?: AbortSignalLike;
   }): Promise<Authorized>;
   /** Forgets grants, challenges and credentials of one registry, or of all. */
@@ -161,13 +171,19 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
 
   async request(request: Q, options: { readonly signal?: AbortSignalLike } = {}): Promise<Delivered<R>> {
     const plain = plainRequest(request);
-    const { delivered, discard } = await this.#request(request, plain, options);
-    const { failure } = delivered;
-    const url = failure === null ? null : uploadInstead(plain, failure);
-    if (url === null) return delivered;
-    discard();
-    const upload = (await this.#request(request, { ...plain, url }, options)).delivered;
-    return { ...upload, failure: upload.failure ?? failure };
+    const watched = watch(this.#channels, 'request', plain, this.#now);
+    try {
+      const { delivered, discard } = await this.#request(request, plain, options, watched);
+      const { failure } = delivered;
+      const url = failure === null ? null : uploadInstead(plain, failure);
+      if (url === null) return answered(delivered, watched);
+      discard();
+      const upload = (await this.#request(request, { ...plain, url }, options, watched)).delivered;
+      return answered({ ...upload, failure: upload.failure ?? failure }, watched);
+    } catch (error) {
+      watched?.rejected(error);
+      throw error instanceof Aborted ? abortReason(options.signal) : error;
+    }
   }
 
   /** One handshake. `plain` is what the machine knows of `request`; its URL goes before the other. */
@@ -175,13 +191,14 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
     request: Q,
     plain: RegistryRequest,
     { signal }: { readonly signal?: AbortSignalLike },
+    watched: Watch | null,
   ): Promise<{ readonly delivered: Delivered<R>; readonly discard: () => void }> {
-    const watched = watch(this.#channels, 'request', plain, this.#now);
     const path = watched === null ? this.#trodden(plain) : null;
     const { hint, lead } =
       path === null
         ? (this.#recall(plain) ?? (await this.#learn(plain, signal)))
         : { hint: path.hint, lead: null };
+    const seen = this.#paths.seen();
     let end = lead;
     let last: Last<R> = nothing;
     const came = (reply: Reply<R>): void => {
@@ -215,17 +232,13 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
         return this.#exchangeHeads(outgoing(awaiting, caller), operation, came);
       });
       if (state.phase === 'failed') throw this.#error(state.failure, operation);
-      this.#tread(plain, hint, state);
+      this.#tread(plain, hint, state, seen);
       const reply = last.take();
       last = nothing;
       const failure = state.failure === null ? null : ended(state.failure, recorder);
-      watched?.end({ outcome: 'answered', status: reply.head.status, failure });
       const { url, hops } = state.context;
       const redirected = hops > 0 || url !== plain.url;
       return delivered(reply, { url, redirected, failure, transcript: () => recorder.transcript() });
-    } catch (error) {
-      watched?.rejected(error);
-      throw error instanceof Aborted ? abortReason(signal) : error;
     } finally {
       // A leader without a head hands over if it was aborted, and lets all go if the network failed it.
       end?.(signal?.aborted ? 'aborted' : 'head');
@@ -237,8 +250,11 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
     url,
     method = 'GET',
     scopes,
+    refused,
     signal,
   }: Parameters<Authorizer<R, Q>['authorize']>[0]): Promise<Authorized> {
+    // The platform's own error would show what does not parse, a password in it too.
+    if (!URL.canParse(String(url))) throw new TypeError('[@reg/core] authorize needs an absolute URL');
     // `once` keeps the machine from sending the request itself before the challenge is known: it probes, obtains, and is
     // then stopped at the moment it would send.
     const request: RegistryRequest = { method, url: new URL(String(url)).href, headers: [], body: 'once' };
@@ -254,7 +270,7 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
         const { awaiting } = state;
         const answer: HandshakeAnswer =
           awaiting.type === 'obtain'
-            ? await this.#seam.obtain(withScopes(awaiting, wanted), operation)
+            ? await this.#another(withScopes(awaiting, wanted), refused, request.url, operation)
             : await this.#exchangeHeads(
                 outgoing<Q>(awaiting, null),
                 operation,
@@ -279,9 +295,23 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
     }
   }
 
+  /** Obtains a grant; another one, when the first would make the header that was `refused`. */
+  async #another(
+    effect: Obtain,
+    refused: string | undefined,
+    url: string,
+    operation: Operation,
+  ): Promise<Granted | Refused> {
+    const first = await this.#seam.obtain(effect, operation);
+    if (refused === undefined || first.type === 'refused') return first;
+    if (headerFor(first.grant.authorization, url) !== refused) return first;
+    // Of many that were refused the same header, the first one here has it replaced for all.
+    return this.#seam.obtain({ ...effect, replacing: first.grant }, operation);
+  }
+
   forget(origin?: string): void {
     const registry = origin === undefined ? undefined : new URL(origin).origin;
-    this.#cache.forget(registry);
+    this.#seam.forget(registry);
     this.#credentials.forget(registry);
     this.#memory.forget(registry);
   }
@@ -353,8 +383,9 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
   #keep(lesson: Lesson, at: number): void {
     this.#memory.learn(lesson, at);
     if (lesson.type === 'refused') {
-      if (lesson.grant.from === 'exchange') this.#cache.drop(lesson.grant);
-      else this.#credentials.refuse(lesson.grant.registry);
+      const { grant } = lesson;
+      if (grant.from === 'exchange') this.#seam.refuse(grant);
+      else this.#credentials.refuse(grant.registry, (one) => this.#cache.principal(one) === grant.principal);
       return;
     }
     const store = this.#store;
@@ -412,17 +443,19 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
     { method, url }: RegistryRequest,
     hint: Hint | null,
     state: Extract<HandshakeState, { readonly phase: 'answered' }>,
+    seen: Seen,
   ): void {
     const { held, hops, grants, elsewhere, hint: trusted } = state.context;
     if (hint === null || hops > 0 || state.head.status < 200 || state.head.status > 299) return;
     const at = this.#now();
-    if (hint.scheme === 'none' && held === null) this.#paths.keep(method, url, { hint, elsewhere, held }, at);
+    if (hint.scheme === 'none' && held === null)
+      this.#paths.keep(method, url, { hint, elsewhere, held }, seen, at);
     if (held === null || trusted !== hint || grants > 1) return;
     const { need, grant } = held;
     const known = this.#credentials.recall(need.registry, need.repository);
     if (known === null) return;
     const reuse = held.reuse === 'superset' ? 'superset' : 'cached';
-    this.#paths.keep(method, url, { hint, elsewhere, held: { need, grant, reuse, known } }, at);
+    this.#paths.keep(method, url, { hint, elsewhere, held: { need, grant, reuse, known } }, seen, at);
   }
 
   /** Sends one registry request and answers with its head. */
@@ -467,6 +500,11 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
 function ended(failure: Failure, recorder: Recorder): Failure {
   recorder.failed(failure);
   return recorder.redacted(failure);
+}
+
+function answered<R>(delivered: Delivered<R>, watched: Watch | null): Delivered<R> {
+  watched?.end({ outcome: 'answered', status: delivered.head.status, failure: delivered.failure });
+  return delivered;
 }
 
 function delivered<R>(

@@ -84,11 +84,11 @@ export class CredentialMemory {
     }
   }
 
-  /** The registry refused what it was sent: it is looked up anew, and the keychain is told which one it was. */
-  refuse(origin: string): void {
+  /** The registry refused what it was sent: all is looked up anew, and the keychain is told which one `was` it. */
+  refuse(origin: string, was: (credential: Credential) => boolean): void {
     for (const [key, { found }] of this.#entries) {
-      if (key.startsWith(`${origin} `) && found?.credential)
-        bounded(this.#refused, origin, found.credential, limit);
+      if (!key.startsWith(`${origin} `) || found?.credential == null || !was(found.credential)) continue;
+      bounded(this.#refused, origin, found.credential, limit);
     }
     this.forget(origin);
   }

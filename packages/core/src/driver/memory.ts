@@ -68,11 +68,15 @@ export class ChallengeMemory {
     }
   }
 
-  /** Forgets one origin, or all. */
+  /** Forgets how one origin challenged, or all; not that it named a realm elsewhere, which no 401 of its own may undo (Q13). */
   forget(origin?: string): void {
     this.changes += 1;
-    if (origin === undefined) this.#origins.clear();
-    else this.#origins.delete(origin);
+    const known = origin === undefined ? [...this.#origins.keys()] : [origin];
+    for (const one of known) {
+      const { elsewhere = null } = this.#origins.get(one) ?? {};
+      if (elsewhere === null) this.#origins.delete(one);
+      else this.#origins.set(one, { elsewhere, whole: null, prefixes: null });
+    }
   }
 
   #keep(url: string, hint: Hint, at: number): void {

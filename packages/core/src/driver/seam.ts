@@ -27,6 +27,7 @@ import type { Outcome, TokenCache } from './cache.ts';
 import { Aborted, startDeadline, unlessAborted } from './clock.ts';
 import type { CredentialMemory, Known } from './credentials.ts';
 import type { Exchanger } from './exchanger.ts';
+import { bounded } from './memory.ts';
 import type { AbortSignalLike, Now, Sleep, StoreKey, TokenStore } from './port.ts';
 import type { Recorder } from './recorder.ts';
 import { orNothing } from './store.ts';
@@ -81,6 +82,10 @@ const nobody: Known = { found: null, remembered: false };
 export class Seam<R, Q extends RegistryRequest> {
   readonly #parts: SeamParts<R, Q>;
   readonly #queues = new Map<Principal, Promise<unknown>>();
+  /** Tokens that their registry refused: a store may have them for as long as they would have lived. */
+  readonly #refused = new Map<string, true>();
+  /** When a registry was forgotten, or (`*`) all were: what was stored before is not found again. */
+  readonly #forgotten = new Map<string, number>();
   /** Identity tokens that were exchanged and not replaced. */
   readonly #steady = new Set<Principal>();
 
@@ -91,6 +96,22 @@ export class Seam<R, Q extends RegistryRequest> {
   /** Answers `effect`: at once when memory can, else when it is known. Rejects with `Aborted` when the caller aborts. */
   obtain(effect: Obtain, operation: Operation): Granted | Refused | Promise<Granted | Refused> {
     return this.#fromMemory(effect, operation) ?? this.#find(effect, operation);
+  }
+
+  /** The registry refused this grant: it is not used again, wherever it is kept. */
+  refuse(grant: Grant): void {
+    const { cache, policy } = this.#parts;
+    cache.drop(grant);
+    const { authorization } = grant;
+    if (authorization.scheme !== 'bearer') return;
+    bounded(this.#refused, textOf(authorization.token), true, policy.limits.cachedGrants);
+  }
+
+  /** Forgets the grants for one registry, or all. */
+  forget(registry?: string): void {
+    const { cache, policy, now } = this.#parts;
+    cache.forget(registry);
+    bounded(this.#forgotten, registry ?? '*', now(), policy.limits.origins);
   }
 
   #fromMemory({ need, replacing }: Obtain, operation: Operation): Granted | Refused | null {
@@ -137,7 +158,7 @@ export class Seam<R, Q extends RegistryRequest> {
         const again = direct.type === 'granted' && replacing?.principal === principal;
         return again ? { type: 'refused', at: now(), failure: rejectedFailure(need) } : direct;
       }
-      if (replacing !== null) cache.drop(replacing);
+      if (replacing !== null) this.refuse(replacing);
       // Somebody else replaced it meanwhile (Q58). A superset is what may have been refused (Q44).
       const cached = this.#fromCache(need, principal, now(), held, operation, replacing === null);
       if (cached !== null) return cached;
@@ -298,10 +319,16 @@ export class Seam<R, Q extends RegistryRequest> {
   ): Promise<Outcome | null> {
     const { cache, now } = this.#parts;
     const stored = await this.#read(storeKey(need, held), need, principal);
-    if (stored === null || !serves(stored, reason, begun, now())) return null;
+    if (stored === null || this.#isOver(stored) || !serves(stored, reason, begun, now())) return null;
     cache.keep(need, principal, stored);
     operation.watch?.stored('store', need, stored, operation.recorder);
     return { result: stored, reuse: 'cached', tell: () => {} };
+  }
+
+  #isOver({ registry, authorization, obtainedAt }: Grant): boolean {
+    const all = this.#forgotten.get('*') ?? 0;
+    if (obtainedAt <= Math.max(all, this.#forgotten.get(registry) ?? 0)) return true;
+    return authorization.scheme === 'bearer' && this.#refused.has(textOf(authorization.token));
   }
 
   async #exchange(

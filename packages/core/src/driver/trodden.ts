@@ -31,11 +31,15 @@ interface Held {
   readonly known: Remembered;
 }
 
-interface Entry {
-  readonly path: Path;
-  /** What the memories had seen when the path was taken. */
+/** How much the memories of challenges and credentials had learned and forgotten. */
+export interface Seen {
   readonly challenges: number;
   readonly credentials: number;
+}
+
+interface Entry {
+  readonly path: Path;
+  readonly seen: Seen;
   readonly until: number;
 }
 
@@ -61,16 +65,25 @@ export class TroddenPaths {
     return null;
   }
 
-  /** A request took `path` to a success at `at`. */
-  keep(method: string, url: string, path: Path, at: number): void {
-    const until = Math.min(path.held?.known.until ?? Number.POSITIVE_INFINITY, at + lifeMs);
-    const challenges = this.#challenges.changes;
-    const credentials = this.#credentials.changes;
-    bounded(this.#entries, `${method} ${url}`, { path, challenges, credentials, until }, limit);
+  /** What the memories have seen so far. */
+  seen(): Seen {
+    return { challenges: this.#challenges.changes, credentials: this.#credentials.changes };
   }
 
-  #stands({ path, challenges, credentials }: Entry, at: number): boolean {
-    if (challenges !== this.#challenges.changes || credentials !== this.#credentials.changes) return false;
+  /** A request that began when the memories had `seen` so much took `path` to a success at `at`. */
+  keep(method: string, url: string, path: Path, seen: Seen, at: number): void {
+    // Another login may have taken the place of the one it went with.
+    if (!this.#isStill(seen)) return;
+    const until = Math.min(path.held?.known.until ?? Number.POSITIVE_INFINITY, at + lifeMs);
+    bounded(this.#entries, `${method} ${url}`, { path, seen, until }, limit);
+  }
+
+  #isStill({ challenges, credentials }: Seen): boolean {
+    return challenges === this.#challenges.changes && credentials === this.#credentials.changes;
+  }
+
+  #stands({ path, seen }: Entry, at: number): boolean {
+    if (!this.#isStill(seen)) return false;
     const grant = path.held?.grant;
     return grant === undefined || (this.#cache.serves(grant) && !isDue(grant, at));
   }

@@ -139,3 +139,109 @@ describe('a look-up that ends at the deadline', () => {
     expect(world.count('authority')).toBe(0);
   });
 });
+
+describe('a header that was refused', () => {
+  const url = 'https://registry.corp.test/v2/team/app/tags/list';
+  const header = async (answers: string[], refused?: string) => {
+    const keychain = new Remembering();
+    const sent: string[] = [];
+    const authorizer = createAuthorizer<null>({
+      keychain,
+      send: async ({ to, headers }) => {
+        const value = headers.find(([name]) => name === 'authorization')?.[1] ?? '-';
+        sent.push(`${to} ${value.split(' ')[0]}`);
+        const challenge = answers.length > 1 ? answers.shift() : answers[0];
+        const isToken = to === 'authority';
+        return {
+          head: isToken
+            ? { status: 200, headers: [] }
+            : { status: 401, headers: [['www-authenticate', challenge ?? '']] },
+          raw: null,
+          text: async () => '{"token":"tok"}',
+          discard: async () => {},
+        };
+      },
+    });
+    const first = (await authorizer.authorize({ url })).header;
+    return { authorizer, keychain, sent, first, refused };
+  };
+
+  it('of a realm elsewhere is not answered with the password when the registry turns to Basic (Q13)', async () => {
+    const bearer = 'Bearer realm="https://corp.test/token",service="s"';
+    const { authorizer, sent, first } = await header([bearer, 'Basic realm="r"']);
+    expect(first).toBe('Bearer tok');
+    authorizer.forget(url);
+    const again = authorizer.authorize({ url, refused: first ?? '' });
+    await expect(again).rejects.toMatchObject({ failure: { kind: 'scheme-downgrade' } });
+    expect(sent.filter((line) => line === 'registry Basic')).toEqual([]);
+  });
+
+  it('of Basic is not given out again while the keychain has no other', async () => {
+    const { authorizer, keychain, first } = await header(['Basic realm="r"']);
+    const refused = first ?? '';
+    await expect(authorizer.authorize({ url, refused })).rejects.toMatchObject({
+      failure: { kind: 'credential-rejected' },
+    });
+    expect(keychain.refused).toEqual([login('old')]);
+    keychain.source = login('new');
+    expect((await authorizer.authorize({ url, refused })).header).not.toBe(refused);
+  });
+
+  it('for what is no URL is refused without a word of it', async () => {
+    const { authorizer } = await header(['Basic realm="r"']);
+    const broken = authorizer.authorize({ url: 'https://u:hunter2-of-many@host:99999/v2/' });
+    await expect(broken).rejects.toThrow(/^\[@reg\/core\] authorize needs an absolute URL$/);
+  });
+});
+
+describe('a request under way while the login changes', () => {
+  it.each(['forgotten', 'replaced'])('teaches nothing about the next: %s', async (how) => {
+    let password = 'old';
+    const seen: string[] = [];
+    let hold: Promise<void> | null = null;
+    let release = (): void => {};
+    let until = 1_000_000;
+    let now = 0;
+    const authorizer = createAuthorizer<null>({
+      now: () => now,
+      keychain: {
+        find: async () => ({ credential: login(password), source: 'here', expiresAt: until }),
+      },
+      send: async ({ url, headers }) => {
+        const value = headers.find(([name]) => name === 'authorization')?.[1];
+        seen.push(value === undefined ? '-' : atob(value.slice(6)));
+        if (url.endsWith('slow') && hold !== null) await hold;
+        const head =
+          value === undefined
+            ? { status: 401, headers: [['www-authenticate', 'Basic realm="r"']] as const }
+            : { status: 200, headers: [] };
+        return { head, raw: null, text: async () => '', discard: async () => {} };
+      },
+    });
+    const get = (name: string) =>
+      authorizer.request({
+        method: 'GET',
+        url: `https://registry.test/v2/a/b/${name}`,
+        headers: [],
+        body: 'none',
+      });
+    until = 500;
+    await get('x');
+    hold = new Promise((resolve) => {
+      release = resolve;
+    });
+    const slow = get('slow');
+    password = 'new';
+    if (how === 'forgotten') authorizer.forget('https://registry.test');
+    else now = 1_000;
+    until = 1_000_000;
+    await get('x');
+    hold = null;
+    release();
+    await slow;
+    seen.length = 0;
+    await get('slow');
+    await get('slow');
+    expect(seen).toEqual(['alice:new', 'alice:new']);
+  });
+});

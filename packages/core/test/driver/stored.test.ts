@@ -183,3 +183,51 @@ it('a grant whose identity token was replaced is found with the new one and with
   expect([await run(process(of('i-0'))()), await run(process(of('i-1'))())]).toEqual([200, 200]);
   expect(world.count('authority')).toBe(1);
 });
+
+describe('a token that its registry refused, or that was forgotten, and is still in the store', () => {
+  const used = async () => {
+    const world = new World({ users: ['alice:wonderland'] });
+    const { send, clock, registry } = world;
+    const authorizer = createAuthorizer<string>({
+      send,
+      now: clock.now,
+      sleep: clock.sleep,
+      store: new SharedStore(),
+      keychain: staticKeychain({ [new URL(registry).host]: alice }),
+    });
+    const url = world.url('team/app');
+    const ask = (body: 'none' | 'once' = 'none') =>
+      clock.run(authorizer.request({ method: 'GET', url, headers: [], body }));
+    expect((await ask()).head.status).toBe(200);
+    world.clock.skip(1);
+    return { world, authorizer, ask, url, tokens: () => world.count('authority') };
+  };
+
+  it('is not found by who asks again with a body that was spent (rule 8)', async () => {
+    const { world, ask, tokens } = await used();
+    world.tokens.clear();
+    expect((await ask('once')).failure).toMatchObject({ kind: 'body-spent' });
+    expect((await ask('once')).head.status).toBe(200);
+    expect(tokens()).toBe(2);
+  });
+
+  it('is not given out again', async () => {
+    const { world, authorizer, url, tokens } = await used();
+    const authorize = (refused?: string) =>
+      authorizer.authorize(refused === undefined ? { url } : { url, refused });
+    const { header } = await world.clock.run(authorize());
+    const refused = header ?? '';
+    const [second, third] = await world.clock.run(Promise.all([authorize(refused), authorize(refused)]));
+    expect([second.header === refused, second.header === third.header]).toEqual([false, true]);
+    // Who has another already keeps it.
+    expect(await world.clock.run(authorize(refused))).toEqual(second);
+    expect(tokens()).toBe(2);
+  });
+
+  it.each(['one registry', 'all'])('is not found after forgetting %s', async (what) => {
+    const { world, authorizer, ask, tokens } = await used();
+    authorizer.forget(what === 'all' ? undefined : world.registry);
+    expect((await ask()).head.status).toBe(200);
+    expect(tokens()).toBe(2);
+  });
+});
