@@ -633,15 +633,33 @@ describe.runIf(posix)('a helper', () => {
     expect(text(path)).toBe(before);
   });
 
-  test('Podman reads no credsStore, marks nothing, and asks no helper for a namespace', async () => {
+  test('Podman reads no credsStore and marks nothing', async () => {
     const names = { credsStore: 'absent', credHelpers: { 'quay.io': 'test' } };
     const { path, env, calls } = helper(names);
     const options = { path, env, flavor: 'containers' } as const;
     expect((await saveCredential('r.example', password(), options)).helper).toBeNull();
+    expect((await saveCredential('r.example/team', password('bob'), options)).helper).toBeNull();
     expect((await saveCredential('quay.io', password(), options)).helper).toBe('test');
-    expect((await saveCredential('quay.io/team', password('bob'), options)).helper).toBeNull();
-    expect(auths(path)).toEqual({ 'r.example': { auth }, 'quay.io/team': { auth: base64('bob:pass') } });
+    expect(auths(path)).toEqual({ 'r.example': { auth }, 'r.example/team': { auth: base64('bob:pass') } });
     expect(calls()).toEqual(['store quay.io']);
+  });
+
+  test('is asked for all of its registry: an entry for a namespace would not be found, and is refused', async () => {
+    const names = { credHelpers: { 'quay.io': 'test' }, auths: { 'quay.io/old': { auth } } };
+    const { path, env, calls } = helper(names);
+    const options = { path, env, flavor: 'containers' } as const;
+    const before = text(path);
+    expect(await fault(path, saveCredential('quay.io/team', password(), options))).toBe(
+      '"credHelpers" has docker-credential-test asked for all of quay.io: what is kept for "quay.io/team" would not be found',
+    );
+    expect([text(path), calls()]).toEqual([before, []]);
+    // From before the helper.
+    expect(await eraseCredential('quay.io/old', options)).toBe(true);
+    expect([auths(path), calls()]).toEqual([{}, []]);
+    const own = config({ credHelpers: { 'quay.io': '' } });
+    expect((await saveCredential('quay.io/team', password(), { ...options, path: own })).key).toBe(
+      'quay.io/team',
+    );
   });
 
   test('forgets each name it knows the registry by, and no other registry', async () => {

@@ -38,8 +38,8 @@ export interface Saved {
  * @param registry `host`, `host:port` or an address of which only these count; any name of Docker Hub; with the flavor
  *   `containers` also a namespace, `quay.io/team`
  *
- * Rejects with `CredentialsError`, and leaves what was there, when the credential cannot be sent, the config cannot be
- * understood or written, or its helper fails; with a `TypeError` for what is no name of a registry.
+ * Rejects with `CredentialsError`, and leaves what was there, when the credential cannot be sent or would not be found, the
+ * config cannot be understood or written, or its helper fails; with a `TypeError` for what is no name of a registry.
  */
 export async function saveCredential(
   registry: string,
@@ -49,13 +49,20 @@ export async function saveCredential(
   const { path, flavor, names } = placeOf(registry, options);
   checkCredential(path, credential);
   return editConfig<Saved>(path, (config) => {
-    const named = helperNamed(path, config, names, flavor);
+    const named = helperIn(path, config, names.registry, flavor, null);
     if (named === null) {
       const entry = (old: object) => entryOf(credential, flavor, userOf(path, names.key, old));
       const saved = { path, key: names.key, helper: null };
       return { config: withEntry(path, config, names.key, entry), work: async () => saved };
     }
     const { helper, server } = named;
+    // Podman, too, asks it before it looks at any entry.
+    if (names.namespace !== '') {
+      throw new CredentialsError(
+        path,
+        `"credHelpers" has docker-credential-${helper} asked for all of ${names.registry.host}: what is kept for ${shown(names.key)} would not be found`,
+      );
+    }
     const login = loginOf(path, credential, helper);
     return {
       // Docker marks what is in a helper; Podman does not.
@@ -81,14 +88,14 @@ export async function eraseCredential(registry: string, options: SaveOptions = {
   // Nothing to forget is no reason to make a file, or to need the right to.
   const seen = await configAt(path);
   const isThere = keysOf(Object.keys(objectIn(path, seen, 'auths')), names, flavor).length > 0;
-  if (!isThere && helperNamed(path, seen, names, flavor) === null) return false;
+  if (!isThere && helperToForget(path, seen, names, flavor) === null) return false;
   let isErased = false;
   let fault: unknown = null;
   await editConfig(path, (config) => {
     const auths = objectIn(path, config, 'auths');
     const gone = new Set(keysOf(Object.keys(auths), names, flavor));
     const kept = Object.entries(auths).filter(([key]) => !gone.has(key));
-    const named = helperNamed(path, config, names, flavor);
+    const named = helperToForget(path, config, names, flavor);
     return {
       config: gone.size === 0 ? config : { ...config, auths: Object.fromEntries(kept) },
       work: async () => {
@@ -117,8 +124,8 @@ function placeOf(registry: string, options: SaveOptions): { path: string; flavor
   return { path, flavor, names };
 }
 
-/** The helper that keeps what is asked for; a namespace has none. */
-function helperNamed(path: string, config: object, names: Names, flavor: Flavor): Named | null {
+/** The helper that is asked to forget; for a namespace none is. */
+function helperToForget(path: string, config: object, names: Names, flavor: Flavor): Named | null {
   return names.namespace === '' ? helperIn(path, config, names.registry, flavor, null) : null;
 }
 
