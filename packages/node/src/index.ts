@@ -10,7 +10,6 @@ export {
   type Authorized,
   anonymousKeychain,
   type CacheMessage,
-  chainKeychains,
   type ExchangeMessage,
   type HandshakeMessage,
   type Keychain,
@@ -24,11 +23,13 @@ export { type RegistryAgentOptions, registryAgent } from './agent.ts';
 export { type AuthorizeRequest, createRegistryAuthorizer, type RegistryAuthorizer } from './authorize.ts';
 export {
   CredentialsError,
+  chainKeychains,
   type DefaultKeychainOptions,
   type DockerKeychainOptions,
   defaultKeychain,
   dockerKeychain,
   type EnvironmentKeychainOptions,
+  type ExplainAbout,
   type ExplainedFound,
   type ExplainingKeychain,
   type Explanation,

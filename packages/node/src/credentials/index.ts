@@ -1,3 +1,4 @@
+export { chainKeychains } from './chain.ts';
 export type { Flavor } from './config-file.ts';
 export type { DefaultKeychainOptions } from './default.ts';
 export { defaultKeychain } from './default.ts';
@@ -11,6 +12,7 @@ export { pullSecretKeychain } from './pull-secret.ts';
 export type { Saved, SaveOptions } from './save.ts';
 export { eraseCredential, saveCredential } from './save.ts';
 export type {
+  ExplainAbout,
   ExplainedFound,
   ExplainingKeychain,
   Explanation,

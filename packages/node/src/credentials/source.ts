@@ -132,9 +132,10 @@ export function keychainOver(
       written = turn.catch(() => {});
       await turn;
     },
-    async explain(origin, repository, about) {
-      const query = queryFor(origin, repository, about);
+    async explain(origin, repository, { signal, winner } = {}) {
+      const query = queryFor(origin, repository, signal === undefined ? {} : { signal });
       const trail = new Trail();
+      if (winner !== undefined) trail.decide(winner);
       let found: ExplainedFound | null = null;
       let error: CredentialsError | null = null;
       for (const source of sources()) {
@@ -169,7 +170,7 @@ function throwIfAborted(signal: AbortSignalLike | undefined): void {
   if (signal?.aborted === true) throw signal.reason;
 }
 
-function withoutSecret({ credential, source, expiresAt }: Match): ExplainedFound {
+export function withoutSecret({ credential, source, expiresAt }: Found): ExplainedFound {
   const username = credential?.type === 'password' ? credential.username : null;
   return { type: credential?.type ?? null, username, source, expiresAt: expiresAt ?? null };
 }

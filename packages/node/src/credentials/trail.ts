@@ -69,11 +69,13 @@ export interface ExplainingKeychain extends Keychain {
    *
    * @param repository for files with entries per namespace, and for pull secrets
    */
-  explain(
-    origin: string,
-    repository?: string | null,
-    about?: { readonly signal?: AbortSignalLike },
-  ): Promise<Explanation>;
+  explain(origin: string, repository?: string | null, about?: ExplainAbout): Promise<Explanation>;
+}
+
+export interface ExplainAbout {
+  readonly signal?: AbortSignalLike;
+  /** What has answered already, for people: then nothing is found and nothing is run, and what would have been the answer is shadowed. */
+  readonly winner?: string;
 }
 
 /** What a step may leave out. */
