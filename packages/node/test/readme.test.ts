@@ -183,7 +183,6 @@ test.each([
       ['registry', '/v2/', 401, undefined],
       ['registry', '/token', 200, 'Basic'],
       ['registry', path, 401, 'Bearer'],
-      ['registry', '/v2/', 401, undefined],
       ['registry', '/token', 200, 'Basic'],
       ['registry', path, 200, 'Bearer'],
       ['registry', `/v2/${blob}`, 307, 'Bearer'],
