@@ -28,8 +28,9 @@ import { type Carried, createSend } from './send.ts';
 export interface RegistryFetchOptions extends RegistryOptions {
   /**
    * What puts requests on the wire. Default: undici's global dispatcher if the program has set one, else a `registryAgent()`
-   * that all share. Compose it with neither `redirect` nor `cache`. What is for another origin than the one a `Client` or `Pool`
-   * is bound to, a token server's say, goes through that agent as well.
+   * that all share; a bare `new Agent()` that was set before this package was loaded is taken for undici's own, which it equals.
+   * Compose it with neither `redirect` nor `cache`. What is for another origin than the one a `Client` or `Pool` is bound to, a
+   * token server's say, goes through that agent as well.
    */
   readonly dispatcher?: Dispatcher;
 }

@@ -1,10 +1,11 @@
 /**
  * Which dispatcher sends a request, and where a dispatcher sends what it is given.
  *
- * Rules of this file: a dispatcher that the program chose, for this client or for all, is used; a `Client` or `Pool` sends everything to its own origin, whatever the request says. A token request has the
- * password in it, so it is asked first.
+ * Rules of this file: a dispatcher that the program chose, for this client or for all, is used; a `Client` or `Pool` sends
+ * everything to its own origin, whatever the request says. A token request has the password in it, so it is asked first.
  */
 
+import { isDeepStrictEqual } from 'node:util';
 import { Agent, type Dispatcher, getGlobalDispatcher } from 'undici';
 import { defaultAgent } from './agent.ts';
 
@@ -31,13 +32,28 @@ export function servesOrigin(
 
 /** What undici made when it was loaded, unless the program was faster. */
 const initial = getGlobalDispatcher();
+const isUndicis = isBare(initial);
 
-/** undici's global dispatcher, if the program has set it: what undici sets by itself is a plain `Agent`. */
+/**
+ * Whether this is an `Agent` made without options, as undici's own is. undici keeps options under symbols that it shows to
+ * nobody: where they are not found, the program is taken to have chosen.
+ */
+function isBare(dispatcher: Dispatcher): boolean {
+  const bare = new Agent();
+  return (
+    Object.getPrototypeOf(dispatcher) === Agent.prototype &&
+    ['options', 'factory'].every((name) => {
+      const kept = Object.getOwnPropertySymbols(bare).find(({ description }) => description === name);
+      return kept !== undefined && isDeepStrictEqual(Reflect.get(dispatcher, kept), Reflect.get(bare, kept));
+    })
+  );
+}
+
+/** undici's global dispatcher, if the program has set it, or composed or patched the one that undici set. */
 function chosenGlobally(): Dispatcher | null {
   const dispatcher = getGlobalDispatcher();
-  const isPlain =
-    Object.getPrototypeOf(dispatcher) === Agent.prototype && dispatcher.dispatch === Agent.prototype.dispatch;
-  return dispatcher === initial && isPlain ? null : dispatcher;
+  const isUntouched = dispatcher === initial && isUndicis && dispatcher.dispatch === Agent.prototype.dispatch;
+  return isUntouched ? null : dispatcher;
 }
 
 /** Chooses what sends each request of a client that was given this dispatcher, or none. */

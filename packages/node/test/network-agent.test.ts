@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { isRegistryAuthError, type RegistryAuthError } from '@reg/core';
 import { canary, startTokenServer } from '@reg/testing';
-import { Agent, type Dispatcher, getGlobalDispatcher, request, setGlobalDispatcher } from 'undici';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { Agent, Client, type Dispatcher, getGlobalDispatcher, request, setGlobalDispatcher } from 'undici';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 // By path: a program that only tests start is no part of what @reg/testing offers.
 import { isMissing, startDistribution } from '../../testing/test/docker-registry.ts';
 import { type Dialling, dialling } from '../src/agent.ts';
@@ -413,6 +413,29 @@ describe('which dispatcher sends', () => {
     });
     await sentBy();
     expect(plain()).toBe(3);
+  });
+
+  test.each<[string, Agent.Options]>([
+    ['a resolver', { connect: { lookup: names({}).lookup } }],
+    ['a connector', { connect: () => {} }],
+    ['limits', { connections: 1 }],
+    ['one origin at a time', { maxOrigins: 1 }],
+    ['clients of its own', { factory: (origin, options) => new Client(origin, options) }],
+  ])('one that was set before this was loaded is used: an Agent with %s', async (_, options) => {
+    const own = agent(options);
+    globally(() => own);
+    vi.resetModules();
+    const { dispatcherFor } = await import('../src/origin.ts');
+    expect(dispatcherFor(undefined)('https://registry.test/v2/', 'registry')).toBe(own);
+  });
+
+  test('one without options that was set before this was loaded is as good as undici’s own', async () => {
+    const own = agent();
+    globally(() => own);
+    vi.resetModules();
+    const { dispatcherFor } = await import('../src/origin.ts');
+    const { defaultAgent } = await import('../src/agent.ts');
+    expect(dispatcherFor(undefined)('https://registry.test/v2/', 'registry')).toBe(defaultAgent());
   });
 
   test('the one that is given comes first', async () => {
