@@ -4,12 +4,13 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { canary } from '@reg/testing';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import {
   CredentialsError,
   type DefaultKeychainOptions,
   defaultKeychain,
   dockerKeychain,
+  pullSecretKeychain,
   type TrailStep,
 } from '../src/credentials/index.ts';
 import { containersPaths, dockerPath, flatPath, surroundings } from '../src/credentials/places.ts';
@@ -380,24 +381,66 @@ describe('the trail', () => {
   });
 
   test.skipIf(process.platform === 'win32')(
-    'a file that others may read is a warning and no error (Windows has no such mode)',
+    'a file that others may read or write is a warning and no error (Windows has no such mode)',
     async () => {
       const { write, keychain } = home();
       const path = write('.docker/config.json', entry('docker'));
       for (const [mode, exposed] of [
-        [0o644, '0644'],
-        [0o640, '0640'],
-        [0o604, '0604'],
+        [0o644, 'read it (mode 0644)'],
+        [0o640, 'read it (mode 0640)'],
+        [0o604, 'read it (mode 0604)'],
         [0o600, null],
-        [0o622, null],
+        [0o622, 'write it (mode 0622)'],
+        [0o602, 'write it (mode 0602)'],
+        [0o620, 'write it (mode 0620)'],
+        [0o666, 'read and write it (mode 0666)'],
+        [0o664, 'read and write it (mode 0664)'],
+        [0o711, null],
       ] as const) {
         chmodSync(path, mode);
         const { trail, found } = await keychain().explain(reg);
         expect(found?.username).toBe('docker');
         expect(trail.filter(({ outcome }) => outcome === 'exposed').map(({ why }) => why)).toEqual(
-          exposed === null ? [] : [`others than its owner may read it (mode ${exposed})`],
+          exposed === null ? [] : [`others than its owner may ${exposed}`],
         );
       }
+    },
+  );
+
+  test.skipIf(process.platform === 'win32')(
+    'of a file that others may read or write, the process is warned once when it is used (Windows has no such mode)',
+    async () => {
+      const { write, keychain, folder } = home();
+      const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
+      onTestFinished(() => warn.mockRestore());
+      const path = write('.docker/config.json', entry('docker'));
+      await keychain().find(reg);
+      chmodSync(path, 0o666);
+      await keychain().explain(reg);
+      expect(warn).not.toHaveBeenCalled();
+      await Promise.all([keychain().find(reg), keychain().find(hub)]);
+      await dockerKeychain({ path }).find(reg);
+      expect(warn.mock.calls).toEqual([
+        [
+          `credentials are looked for in ${path}, and others than its owner may read and write it (mode 0666)`,
+          { type: 'RegWarning', code: 'REG_CREDENTIALS_EXPOSED' },
+        ],
+      ]);
+      // One that is in the way too, whether it can be used or not.
+      const broken = write('other.json', '{');
+      chmodSync(broken, 0o604);
+      await faultOf(keychain({ REGISTRY_AUTH_FILE: broken }).find(reg));
+      expect(warn).toHaveBeenCalledTimes(2);
+      // A cluster mounts its secrets readable to all of a pod.
+      const secret = write('secret/.dockerconfigjson', entry('pod'));
+      chmodSync(secret, 0o644);
+      const pod = pullSecretKeychain({ paths: [join(folder, 'secret')] });
+      expect(await userAt(pod)).toBe('pod');
+      expect((await pod.explain(reg)).trail.map(({ outcome }) => outcome)).toEqual(['absent', 'matched']);
+      expect(warn).toHaveBeenCalledTimes(2);
+      chmodSync(secret, 0o646);
+      await pod.find(reg);
+      expect(warn).toHaveBeenCalledTimes(3);
     },
   );
 

@@ -69,7 +69,9 @@ async function folderOfTest(): Promise<string> {
 async function homeWith({ host }: Registry, password: string): Promise<string> {
   const home = await folderOfTest();
   const auth = Buffer.from(`alice:${password}`).toString('base64');
-  await writeFile(join(home, 'config.json'), JSON.stringify({ auths: { [host]: { auth } } }));
+  await writeFile(join(home, 'config.json'), JSON.stringify({ auths: { [host]: { auth } } }), {
+    mode: 0o600,
+  });
   return home;
 }
 

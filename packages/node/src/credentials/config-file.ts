@@ -69,22 +69,30 @@ function isNamespace(key: string, flavor: Flavor): boolean {
   return flavor === 'containers' && !isUrl && path.length > 0;
 }
 
-/** The config in the file at `path`; `null`, with a note, when there is none. */
-export async function readConfig(path: string, trail: Trail): Promise<object | null> {
+/**
+ * The config in the file at `path`; `null`, with a note, when there is none.
+ *
+ * @param closed the bits of its mode that are noted when they are set
+ */
+export async function readConfig(path: string, trail: Trail, closed = 0o066): Promise<object | null> {
   const file = await readFileText(path);
   if (file.kind !== 'file') {
     trail.note(path, 'absent', file.kind === 'folder' ? 'is a folder' : 'no such file');
     return null;
   }
+  // Who may write to it names the program that is run for a credential. A file that cannot be understood is open all the same.
+  const exposure = exposureOf(file.mode, closed);
+  if (exposure !== null) trail.note(path, 'exposed', exposure);
   const config = parseConfig(path, file.text);
-  if (config === null) {
-    trail.note(path, 'empty', 'nothing in it');
-    return null;
-  }
-  if (file.exposed !== null) {
-    trail.note(path, 'exposed', `others than its owner may read it (mode ${file.exposed})`);
-  }
+  if (config === null) trail.note(path, 'empty', 'nothing in it');
   return config;
+}
+
+function exposureOf(mode: number, closed: number): string | null {
+  const open = mode & closed;
+  if (open === 0) return null;
+  const may = [(open & 0o044) !== 0 ? 'read' : '', (open & 0o022) !== 0 ? 'write' : ''].filter(Boolean);
+  return `others than its owner may ${may.join(' and ')} it (mode ${mode.toString(8).padStart(4, '0')})`;
 }
 
 /** A helper, and the registry's name as it is asked for. */

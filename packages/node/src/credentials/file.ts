@@ -13,8 +13,8 @@ export type FileText =
   | { readonly kind: 'absent' }
   /** A mounted secret, or what Docker makes of a bind mount of nothing. */
   | { readonly kind: 'folder' }
-  /** `exposed`: the mode, where others than its owner may read it; `null` where not. */
-  | { readonly kind: 'file'; readonly text: string; readonly exposed: string | null };
+  /** `mode`: what its owner, its group and others may do with it. 0 on Windows, which says nothing true about them. */
+  | { readonly kind: 'file'; readonly text: string; readonly mode: number };
 
 /** 4 MiB: a config with ten thousand entries is below 2. */
 export const longestFile = 4_194_304;
@@ -52,7 +52,8 @@ async function readAll(path: string, file: FileHandle): Promise<FileText> {
     if (length > longestFile) throw new CredentialsError(path, 'is larger than 4 MiB');
     chunks.push(buffer.subarray(0, bytesRead));
   }
-  return { kind: 'file', text: decode(path, Buffer.concat(chunks)), exposed: exposedMode(status.mode) };
+  const mode = process.platform === 'win32' ? 0 : status.mode & 0o777;
+  return { kind: 'file', text: decode(path, Buffer.concat(chunks)), mode };
 }
 
 /** What is replaced in a password makes another one, so that nothing is. A BOM is left out. */
@@ -62,12 +63,4 @@ function decode(path: string, bytes: Buffer): string {
   } catch {
     throw new CredentialsError(path, 'is not UTF-8 text');
   }
-}
-
-/** The mode where group or others may read, in octal. Windows says nothing true about them. */
-function exposedMode(mode: number): string | null {
-  const bits = mode & 0o777;
-  return process.platform !== 'win32' && (bits & 0o044) !== 0
-    ? `0${bits.toString(8).padStart(3, '0')}`
-    : null;
 }

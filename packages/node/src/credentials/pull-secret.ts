@@ -34,6 +34,9 @@ export function pullSecretKeychain({ paths }: PullSecretKeychainOptions): Explai
   return keychainOver(() => [pullSecrets(paths)]);
 }
 
+/** A cluster mounts a secret readable to all of the pod, 0644 unless told otherwise. */
+const closed = 0o022;
+
 /** One source, since which entry wins is decided over all of them. */
 function pullSecrets(paths: readonly string[]): Source {
   return {
@@ -42,7 +45,7 @@ function pullSecrets(paths: readonly string[]): Source {
       const files = (await Promise.all(paths.map(filesAt))).flat();
       const candidates: Ranked[] = [];
       for (const path of files) {
-        const config = await readConfig(path, trail);
+        const config = await readConfig(path, trail, closed);
         if (config === null) continue;
         const auths = basename(path) === '.dockercfg' ? config : objectIn(path, config, 'auths');
         const found = candidatesIn(path, auths, query);

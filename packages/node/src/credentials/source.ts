@@ -77,8 +77,7 @@ export function keychainOver(
   /** Writes go one after another, so that the newest is the last. */
   let written: Promise<void> = Promise.resolve();
 
-  async function first(query: Query): Promise<Match | null> {
-    const trail = new Trail();
+  async function first(query: Query, trail: Trail): Promise<Match | null> {
     for (const source of sources()) {
       throwIfAborted(query.signal);
       const match = await source.look(query, trail);
@@ -94,7 +93,8 @@ export function keychainOver(
     const newest: Credential = { type: 'identity', token };
     try {
       const { registry, repository } = query;
-      const now = (await first({ registry, repository, signal: undefined, rejected: newest }))?.credential;
+      const anew = { registry, repository, signal: undefined, rejected: newest };
+      const now = (await first(anew, new Trail()))?.credential;
       // Whoever logged in meanwhile must not be logged out by it.
       if (now?.type !== 'identity' || !tokens.includes(now.token)) return;
       if (now.token !== token) await keep(login, newest);
@@ -114,7 +114,8 @@ export function keychainOver(
   return {
     async find(origin, repository, about): Promise<Found | null> {
       const query = queryFor(origin, repository, about);
-      const match = await first(query);
+      const trail = new Trail();
+      const match = await first(query, trail).finally(() => warnOfExposed(trail));
       if (match === null) return null;
       const { credential, source, expiresAt, login } = match;
       if (credential?.type === 'identity' && login !== undefined) {
@@ -164,6 +165,13 @@ function queryFor(
 ): Query {
   const { signal, rejected } = about;
   return { registry: registryAt(origin), repository: repository ?? null, signal, rejected };
+}
+
+function warnOfExposed(trail: Trail): void {
+  for (const { source, outcome, why } of trail.steps) {
+    if (outcome !== 'exposed') continue;
+    warnOnce('REG_CREDENTIALS_EXPOSED', source, `credentials are looked for in ${source}, and ${why}`);
+  }
 }
 
 function throwIfAborted(signal: AbortSignalLike | undefined): void {

@@ -14,7 +14,7 @@ export type TrailOutcome =
   | 'absent'
   /** Nothing in it. */
   | 'empty'
-  /** A warning: others than its owner may read it. */
+  /** A warning: others than its owner may read or write it. `find` warns the process of it, once for each file. */
   | 'exposed'
   /** Nothing in it for this registry. */
   | 'no-entry'

@@ -6,9 +6,11 @@
 
 import { toVisible } from '@reg/core';
 
-type Code =
-  /** An identity token was replaced, and the new one could not be written. */
-  'REG_CREDENTIAL_NOT_KEPT';
+/**
+ * - `REG_CREDENTIALS_EXPOSED`: others than its owner may read or write a config.
+ * - `REG_CREDENTIAL_NOT_KEPT`: an identity token was replaced, and the new one could not be written.
+ */
+type Code = 'REG_CREDENTIALS_EXPOSED' | 'REG_CREDENTIAL_NOT_KEPT';
 
 const said = new Set<string>();
 
