@@ -17,7 +17,7 @@ export interface Content {
   readonly carry: { readonly body?: Readable | Uint8Array };
   /** Bytes, where undici cannot tell them from the body itself. */
   readonly length: number | null;
-  /** The error that the caller's own stream ended with. */
+  /** The error that the caller's own stream or blob ended with. */
   readonly broken: { readonly error: unknown } | null;
   /** Lets go of a stream that was not sent to its end. */
   release(): void;
@@ -38,15 +38,7 @@ export async function contentOf(
   signal: AbortSignal | null,
 ): Promise<Content> {
   if (request.body === null) return whole('none', {});
-  if (given instanceof Blob) {
-    // Read anew for each leg, and never as a whole: a blob may be a file.
-    const carry = {
-      get body() {
-        return readable(given.stream().getReader(), [], signal, () => {});
-      },
-    };
-    return whole('replayable', carry, given.size);
-  }
+  if (given instanceof Blob) return file(given, signal);
   if (given === undefined) return inherited(request.body.getReader(), signal);
   if (isStream(given)) return once(request.body.getReader(), [], signal);
   return whole('replayable', { body: new Uint8Array(await request.arrayBuffer()) });
@@ -78,8 +70,29 @@ async function inherited(reader: Reader, signal: AbortSignal | null): Promise<Co
   return once(reader, chunks, signal);
 }
 
-function whole(body: 'none' | 'replayable', carry: Content['carry'], length: number | null = null): Content {
-  return { body, carry, length, broken: null, release() {} };
+function whole(body: 'none' | 'replayable', carry: Content['carry']): Content {
+  return { body, carry, length: null, broken: null, release() {} };
+}
+
+/** A blob is read anew for each leg, and never as a whole: it may be a file, which may have changed and is then not read. */
+function file(blob: Blob, signal: AbortSignal | null): Content {
+  let broken: Content['broken'] = null;
+  const carry = {
+    get body() {
+      return readable(blob.stream().getReader(), [], signal, (error) => {
+        broken = { error };
+      });
+    },
+  };
+  return {
+    body: 'replayable',
+    carry,
+    length: blob.size,
+    get broken() {
+      return broken;
+    },
+    release() {},
+  };
 }
 
 function once(reader: Reader, ahead: readonly Uint8Array[], signal: AbortSignal | null): Content {

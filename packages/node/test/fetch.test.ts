@@ -517,6 +517,32 @@ describe('bodies that are sent again after a challenge', () => {
     ]);
   });
 
+  describe('a file that is not as it was', () => {
+    /** A body of a file that has changed since: Node reads no such blob. */
+    async function changed(): Promise<Blob> {
+      const folder = await mkdtemp(join(tmpdir(), 'fetch-'));
+      onTestFinished(() => rm(folder, { recursive: true }));
+      await writeFile(join(folder, 'layer'), LAYER);
+      const blob = await openAsBlob(join(folder, 'layer'));
+      await writeFile(join(folder, 'layer'), `${LAYER}, and more`);
+      return blob;
+    }
+
+    test.each<[string, (url: string, blob: Blob) => Parameters<typeof fetch>]>([
+      ['a Blob', (url, body) => [url, { method: 'PUT', body }]],
+      ['a Blob in a Request', (url, body) => [new Request(url, { method: 'PUT', body })]],
+    ])('%s of it is no fault of the network: TypeError, as of fetch', async (_, args) => {
+      const { arrived, url, fetch } = await echo();
+      const error = await errorOf(fetch(...args(`${url}/v2/x`, await changed())));
+      expect(error).toMatchObject({
+        name: 'TypeError',
+        message: 'fetch failed',
+        cause: { name: 'NotReadableError' },
+      });
+      expect(arrived.filter(({ body }) => body !== '')).toEqual([]);
+    });
+  });
+
   test('bytes as they were when fetch was called', async () => {
     const { arrived, url, fetch } = await echo();
     const bytes = Buffer.from('before');
