@@ -325,6 +325,69 @@ describe('withLock', () => {
     });
   });
 
+  test('who waited in vain is told what to remove', async () => {
+    const path = file();
+    const lock = `${path}.lock`;
+    await withLock(path, async () => {
+      const waiting = withLock(path, async () => 'never', { waitMs: 0 });
+      await expect(waiting).rejects.toMatchObject({
+        lock,
+        message: `${path}: still locked by another process after 0 ms; if none is running, remove ${lock}`,
+      });
+    });
+  });
+
+  test('a lock from the future, as from before a clock was set back, is taken over, and one from the next few seconds is not', async () => {
+    const path = file();
+    const lock = `${path}.lock`;
+    const dated = (ms: number) => {
+      writeFileSync(lock, '');
+      utimesSync(lock, new Date(), new Date(Date.now() + ms));
+    };
+    dated(3_600_000);
+    expect(await withLock(path, async () => 'mine', { waitMs: 1_000 })).toBe('mine');
+    dated(4_000);
+    await expect(withLock(path, async () => 'never', { waitMs: 0 })).rejects.toThrow(LockedError);
+  });
+
+  test.runIf(posix)(
+    'a holder whose clock is set back keeps its lock, and finds out if another took it',
+    async () => {
+      const path = file();
+      const lock = `${path}.lock`;
+      await withLock(path, async (held) => {
+        const before = statSync(lock).ino;
+        utimesSync(lock, new Date(), new Date(Date.now() + 3_600_000));
+        await held();
+        expect(statSync(lock).ino).toBe(before);
+        await withLock(path, async (isHeld) => {
+          await isHeld();
+          await expect(held()).rejects.toThrow(LockLostError);
+        });
+      });
+    },
+  );
+
+  test.each([
+    ['a folder', (lock: string) => mkdirSync(lock)],
+    ['a folder with something in it', (lock: string) => mkdirSync(join(lock, 'a'), { recursive: true })],
+    ['a file with something in it', (lock: string) => writeFileSync(lock, 'dear diary')],
+    ['a link', (lock: string) => symlinkSync('config.json', lock)],
+  ])('%s of the lock’s name stays, and whoever wants the lock is told to move it away', async (_, make) => {
+    const path = file();
+    const lock = `${path}.lock`;
+    make(lock);
+    age(path);
+    const before = namesIn(join(path, '..'));
+    await expect(withLock(path, async () => 'never', { waitMs: 1_000 })).rejects.toThrow(
+      new UnsafeFileError(
+        path,
+        `cannot be locked, since ${lock} is something else than a lock: move it away`,
+      ),
+    );
+    expect([namesIn(join(path, '..')), text(path)]).toEqual([before, 'old']);
+  });
+
   test.runIf(posix)('a link and what it leads to have one lock', async () => {
     const target = file();
     const link = join(folder(), 'config.json');

@@ -7,13 +7,14 @@ import {
   mkdirSync,
   readFileSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { inspect } from 'node:util';
 import type { Credential } from '@reg/core';
 import { canary } from '@reg/testing';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type AttackCase, attacks, membersOf } from '../../core/test/attack-cases.ts';
 import {
   CredentialsError,
@@ -22,6 +23,7 @@ import {
   type SaveOptions,
   saveCredential,
 } from '../src/credentials/index.ts';
+import { withLock } from '../src/files/lock.ts';
 import { asNobody, folder, isRoot, modeOf, namesIn, nobody } from './folder.ts';
 import { programs } from './programs.ts';
 
@@ -448,6 +450,29 @@ describe('the rest of the config', () => {
     const below = join(config(''), 'config.json');
     expect(await fault(below, saveCredential('r.example', password(), { path: below }))).toMatch(
       /^cannot be written \(E\w+\)$/,
+    );
+  });
+
+  test('a lock that nobody gives back, and what is no lock, are named with what to do', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
+    const path = config({});
+    const lock = `${path}.lock`;
+    await withLock(path, async () => {
+      const saving = fault(path, saveCredential('r.example', password(), { path }));
+      // Until it has looked at the time before it waits, there is no end to pass.
+      await vi.waitFor(() => {
+        vi.advanceTimersByTime(61_000);
+        return Promise.race([saving, Promise.reject(new Error('still waiting'))]);
+      }, 20_000);
+      expect(await saving).toBe(`is locked by another process; if none is running, remove ${lock}`);
+    });
+    mkdirSync(lock);
+    utimesSync(lock, 0, 0);
+    expect(await fault(path, saveCredential('r.example', password(), { path }))).toBe(
+      `cannot be locked, since ${lock} is something else than a lock: move it away`,
     );
   });
 

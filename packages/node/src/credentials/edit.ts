@@ -148,7 +148,12 @@ function formatted(config: object, text: string): string {
 /** What went wrong with a file as this package says it. */
 function asCredentialsError(path: string, error: unknown): unknown {
   if (error instanceof UnsafeFileError) return new CredentialsError(path, error.fault);
-  if (error instanceof LockedError) return new CredentialsError(path, 'is locked by another process');
+  if (error instanceof LockedError) {
+    return new CredentialsError(
+      path,
+      `is locked by another process; if none is running, remove ${error.lock}`,
+    );
+  }
   if (error instanceof LockLostError) return new CredentialsError(path, 'is written by others all the time');
   if (error instanceof Error && 'code' in error && 'syscall' in error) {
     return new CredentialsError(path, `cannot be written (${String(error.code)})`);

@@ -9,7 +9,7 @@
 
 import fs from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { resolveTarget } from './target.ts';
+import { resolveTarget, UnsafeFileError } from './target.ts';
 
 /** Rejects with `LockLostError` once the lock is not this holder's any more. */
 export type Held = () => Promise<void>;
@@ -24,10 +24,13 @@ export class LockedError extends Error {
   override readonly name = 'LockedError';
   readonly code = 'ERR_REG_LOCKED';
   readonly path: string;
+  /** The lock itself, for who knows that nobody holds it. */
+  readonly lock: string;
 
-  constructor(path: string, waitMs: number) {
-    super(`${path}: still locked by another process after ${waitMs} ms`);
+  constructor(path: string, lock: string, waitMs: number) {
+    super(`${path}: still locked by another process after ${waitMs} ms; if none is running, remove ${lock}`);
     this.path = path;
+    this.lock = lock;
   }
 }
 
@@ -50,8 +53,8 @@ const staleMs = 5_000;
  * Runs `work` while no other process holds the lock of `path`, or of the file it leads to. The folder must exist.
  *
  * `work` may be handed `held`: awaited just before a write, it keeps a holder that lost its lock from writing. Rejects with
- * `LockedError` when the lock cannot be had within `waitMs`, with the system's error when it cannot be made at all, and with
- * what `work` rejects with.
+ * `LockedError` when the lock cannot be had within `waitMs`, with `UnsafeFileError` when something else is in its place, with the
+ * system's error when it cannot be made at all, and with what `work` rejects with.
  */
 export async function withLock<T>(
   path: string,
@@ -60,7 +63,7 @@ export async function withLock<T>(
 ): Promise<T> {
   const target = (await resolveTarget(path)).path;
   const lock = await acquire(target, performance.now() + waitMs);
-  if (lock === null) throw new LockedError(path, waitMs);
+  if (lock === null) throw new LockedError(path, lockOf(target), waitMs);
   try {
     return await work(async () => {
       if (!lock.isHeld()) throw new LockLostError(path);
@@ -87,8 +90,8 @@ async function acquire(target: string, until: number): Promise<Lock | null> {
 async function tryOnce(target: string): Promise<Lock | null> {
   // Not before it is needed: what it is built on replaces functions of `process` and `fs` for everyone.
   const { lock } = await import('proper-lockfile');
-  const lockfilePath = `${target}.lock`;
-  const file = new LockFile(lockfilePath);
+  const lockfilePath = lockOf(target);
+  const file = new LockFile(target);
   let isLost = false;
   const onCompromised = () => {
     isLost = true;
@@ -103,7 +106,8 @@ async function tryOnce(target: string): Promise<Lock | null> {
       fs: {
         ...fs,
         mkdir: (_: string, done: (error: Error | null) => void) => file.make(done),
-        rmdir: fs.unlink,
+        stat: (_: string, done: Done<fs.Stats>) => file.look(done),
+        rmdir: (_: string, done: (error: Error | null) => void) => file.remove(done),
         rmdirSync: fs.unlinkSync,
       },
     });
@@ -126,6 +130,12 @@ async function tryOnce(target: string): Promise<Lock | null> {
   };
 }
 
+type Done<T> = (error: Error | null, result?: T) => void;
+
+function lockOf(target: string): string {
+  return `${target}.lock`;
+}
+
 function codeOf(error: unknown): unknown {
   return error instanceof Error && 'code' in error ? error.code : undefined;
 }
@@ -136,18 +146,44 @@ function codeOf(error: unknown): unknown {
  * other gets its number.
  */
 class LockFile {
+  readonly #target: string;
   readonly #path: string;
   /** Of the file, once it was made here. */
   #descriptor: number | null = null;
 
-  constructor(path: string) {
-    this.#path = path;
+  constructor(target: string) {
+    this.#target = target;
+    this.#path = lockOf(target);
   }
 
   make(done: (error: Error | null) => void): void {
     fs.open(this.#path, 'wx', 0o600, (error, descriptor) => {
       if (error === null) this.#descriptor = descriptor;
       done(error);
+    });
+  }
+
+  /**
+   * What the lock's age is told by. One from the future was renewed before the clock was set back, or by a machine whose clock
+   * is ahead, and would have no age for as long: it counts as left behind. If it was not, its holder finds that out.
+   */
+  look(done: Done<fs.Stats>): void {
+    fs.stat(this.#path, (error, stats) => {
+      if (error !== null) return done(error);
+      if (!this.isMade && stats.mtimeMs > Date.now() + staleMs) stats.mtime = new Date(0);
+      done(null, stats);
+    });
+  }
+
+  /** Removes the lock: this one, or one left behind. What is no lock stays: a lock is a file with nothing in it. */
+  remove(done: (error: Error | null) => void): void {
+    if (this.isMade) return fs.unlink(this.#path, done);
+    fs.lstat(this.#path, (error, stats) => {
+      if (error === null && (!stats.isFile() || stats.size > 0)) {
+        const fault = `cannot be locked, since ${this.#path} is something else than a lock: move it away`;
+        return done(new UnsafeFileError(this.#target, fault));
+      }
+      fs.unlink(this.#path, done);
     });
   }
 
