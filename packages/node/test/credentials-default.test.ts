@@ -485,4 +485,7 @@ test.skipIf(process.platform === 'win32')('a pipe is not waited for (Windows has
   const link = join(folder, 'null');
   symlinkSync('/dev/null', link);
   expect(await userAt(keychain({ REGISTRY_AUTH_FILE: link }))).toBeNull();
+  // And is everybody's by its nature.
+  const { trail } = await keychain({ REGISTRY_AUTH_FILE: link }).explain(reg);
+  expect(trail.map(({ outcome }) => outcome)).toEqual(['empty']);
 });

@@ -13,7 +13,7 @@ export type FileText =
   | { readonly kind: 'absent' }
   /** A mounted secret, or what Docker makes of a bind mount of nothing. */
   | { readonly kind: 'folder' }
-  /** `mode`: what its owner, its group and others may do with it. 0 on Windows, which says nothing true about them. */
+  /** `mode`: what its owner, its group and others may do with it. 0 for a device, and on Windows, which says nothing true of it. */
   | { readonly kind: 'file'; readonly text: string; readonly mode: number };
 
 /** 4 MiB: a config with ten thousand entries is below 2. */
@@ -52,7 +52,7 @@ async function readAll(path: string, file: FileHandle): Promise<FileText> {
     if (length > longestFile) throw new CredentialsError(path, 'is larger than 4 MiB');
     chunks.push(buffer.subarray(0, bytesRead));
   }
-  const mode = process.platform === 'win32' ? 0 : status.mode & 0o777;
+  const mode = process.platform === 'win32' || !status.isFile() ? 0 : status.mode & 0o777;
   return { kind: 'file', text: decode(path, Buffer.concat(chunks)), mode };
 }
 
