@@ -121,8 +121,13 @@ function isObject(init: RequestInit | undefined): init is RequestInit {
 
 /** The platform would refuse it too, and print it. */
 function refuseUserinfo(input: Parameters<typeof fetch>[0]): void {
-  if (input instanceof Request || !URL.canParse(String(input))) return;
-  const { username, password } = new URL(String(input));
+  if (input instanceof Request) return;
+  const text = String(input);
+  if (!URL.canParse(text)) {
+    if (!text.includes('@')) return;
+    throw new TypeError('[@reg/node] the URL of a request is none, and not shown: it may hold a password');
+  }
+  const { username, password } = new URL(text);
   if (username === '' && password === '') return;
   throw new TypeError(
     '[@reg/node] the URL of a request holds a user name or password: give it to a keychain',

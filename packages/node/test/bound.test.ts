@@ -1,5 +1,6 @@
 /** A dispatcher that is bound to the registry never sees the password that is for its token server. */
 
+import { inspect } from 'node:util';
 import { staticKeychain } from '@reg/core/driver';
 import { canary, startRegistry } from '@reg/testing';
 import { Agent, BalancedPool, Client, type Dispatcher, Pool } from 'undici';
@@ -39,10 +40,16 @@ describe('createRegistryFetch', () => {
     }
   });
 
-  test('names no password that stands in a URL', async () => {
+  test.each([
+    'http://u:hunter2@127.0.0.1:1/v2/',
+    'ftp://u:hunter2@127.0.0.1:1/v2/',
+    'https://u:hunter2@registry.test:99999/v2/',
+    'https://u:hunter2@regis try.test/v2/',
+    '//u:hunter2@registry.test/v2/',
+  ])('names no password that stands in a URL, one that does not parse included: %s', async (url) => {
     const fetch = createRegistryFetch();
-    const error = await fetch('http://u:hunter2@127.0.0.1:1/v2/').catch((e: unknown) => e);
+    const error = await fetch(url).catch((e: unknown) => e);
     expect(error).toBeInstanceOf(TypeError);
-    expect(String(error)).not.toContain('hunter2');
+    expect(inspect(error, { depth: 9, showHidden: true })).not.toContain('hunter2');
   });
 });
