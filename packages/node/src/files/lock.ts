@@ -177,13 +177,18 @@ class LockFile {
 
   /** Removes the lock: this one, or one left behind. What is no lock stays: a lock is a file with nothing in it. */
   remove(done: (error: Error | null) => void): void {
-    if (this.isMade) return fs.unlink(this.#path, done);
+    const unlink = () => fs.unlink(this.#path, done);
+    if (this.isMade) {
+      unlink();
+      return;
+    }
     fs.lstat(this.#path, (error, stats) => {
-      if (error === null && (!stats.isFile() || stats.size > 0)) {
-        const fault = `cannot be locked, since ${this.#path} is something else than a lock: move it away`;
-        return done(new UnsafeFileError(this.#target, fault));
+      if (error !== null || (stats.isFile() && stats.size === 0)) {
+        unlink();
+        return;
       }
-      fs.unlink(this.#path, done);
+      const fault = `cannot be locked, since ${this.#path} is something else than a lock: move it away`;
+      done(new UnsafeFileError(this.#target, fault));
     });
   }
 
