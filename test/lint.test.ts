@@ -47,6 +47,7 @@ const wireOnly = 'Only driver/wire.ts reveals a secret, just before sending it.'
 const noIO = (name: string) =>
   `The driver does no I/O: ${name} is handed to it, as send or now, or is the adapter's.`;
 const publicCore = 'An adapter imports @reg/core and its public subpaths only.';
+const noUndici = 'What @reg/node offers without undici does not reach it.';
 const stranger = 'The registry that tests the clients shares no code with them.';
 const light = 'The command imports @reg/core and the subpaths of @reg/node that carry no undici';
 const entries = 'Another package is imported by its public entry, and an app by nobody.';
@@ -97,6 +98,13 @@ describe('a file that breaks a rule fails the lint command, which names the rule
     [entries, 'packages/node/src/fetch.ts', takes('../../core/src/grant.ts')],
     [entries, 'packages/node/src/fetch.ts', takes('../../../apps/cli/src/main.ts')],
     [publicCore, 'packages/node/src/fetch.ts', takes('@reg/cli')],
+    [noUndici, 'packages/node/src/network/address.ts', takes('undici')],
+    [noUndici, 'packages/node/src/credentials/docker.ts', takes('undici')],
+    [noUndici, 'packages/node/src/stores/file.ts', takes('undici')],
+    [noUndici, 'packages/node/src/files/lock.ts', takes('undici')],
+    [noUndici, 'packages/node/src/network/proxy.ts', takes('../agent.ts')],
+    [publicCore, 'packages/node/src/network/proxy.ts', takes('@reg/testing')],
+    [entries, 'packages/node/src/stores/file.ts', takes('../../../core/src/grant.ts')],
     [entries, 'packages/node/test/fetch.test.ts', takes('../../../packages/core/src/grant.ts')],
     [stranger, 'packages/testing/src/token.ts', takes('@reg/core')],
     [light, 'apps/cli/src/main.ts', takes('@reg/node')],
@@ -134,6 +142,8 @@ test('what only comes close to a rule passes', () => {
     'packages/core/src/index.ts': "export { type Grant, grantKey } from './grant.ts';\n",
     'packages/node/src/fetch.ts': takes('@reg/core/driver'),
     'packages/node/src/interceptor.ts': takes('undici'),
+    'packages/node/src/credentials/save.ts': takes('../files/lock.ts'),
+    'packages/node/src/network/trust.ts': takes('@reg/core'),
     'packages/node/test/fetch.test.ts': takes('@reg/testing'),
     'packages/testing/src/token.ts': takes('node:http'),
     'apps/cli/src/main.ts': takes('@reg/node/credentials'),
