@@ -224,7 +224,9 @@ function view(state: HandshakeState, { now }: Ghost): unknown {
     case 'obtaining': {
       const { need, replacing } = state.awaiting;
       const old = replacing === null ? null : grantFrom(replacing, now);
-      return [state.phase, need, old, state.otherwise, contextFrom(state, now)];
+      const { otherwise, refusal } = state;
+      const kept = refusal === null ? null : [refusal.head.status, refusal.failure];
+      return [state.phase, need, old, otherwise, kept, contextFrom(state, now)];
     }
   }
 }

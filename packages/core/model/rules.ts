@@ -576,6 +576,13 @@ export const rules = {
           (failure.kind === 'credential-rejected' && failure.status === 401) ||
           failure.kind === 'rate-limited' ||
           failure.kind === 'deadline';
+        const { state } = before;
+        const isOwn = state.phase === 'obtaining' && state.awaiting.replacing?.from === 'credential';
+        // What the registry said of the credential is what the caller gets, if there is no other one.
+        if (isFinal && isOwn && failure.kind === 'credential-rejected') {
+          const isDelivered = after.state.phase === 'answered' && after.state.head.status === 401;
+          return isDelivered || 'the registry’s own refusal is lost';
+        }
         if (isFinal) return failureOf(after) === failure || 'it goes on after a refusal that is final';
         return isStripped(after) || `${failure.kind} ends it`;
       },

@@ -85,6 +85,12 @@ interface Held {
   readonly reuse: 'fresh' | 'cached' | 'superset';
 }
 
+/** An answer of the registry's that says no. */
+interface Refusal {
+  readonly head: Head;
+  readonly failure: Failure;
+}
+
 /** The caller's request, so that it can be printed: what may be a secret in its headers is one. */
 type Request = Omit<RegistryRequest, 'headers'> & { readonly headers: SealedHeaders };
 
@@ -124,6 +130,8 @@ export type HandshakeState =
       readonly lessons: readonly Lesson[];
       /** What to ask for when this is refused: the new challenge, while the old one is tried first (Q19). */
       readonly otherwise: Need | null;
+      /** The registry's refusal of the credential that is sought anew: its own answer, if there is no other credential. */
+      readonly refusal: Refusal | null;
     }
   /** The registry's own answer is the caller's; `failure` says why a 401 or 403 is final. */
   | {
@@ -209,8 +217,7 @@ export function step(state: HandshakeState, answer: HandshakeAnswer): HandshakeS
       break;
     case 'obtaining':
       if (answer.type === 'granted') return onGranted(state.context, state.awaiting.need, answer);
-      if (answer.type === 'refused')
-        return onRefused(state.context, state.awaiting.need, state.otherwise, answer.failure);
+      if (answer.type === 'refused') return onRefused(state, answer.failure);
       break;
     case 'answered':
     case 'failed':
@@ -266,6 +273,7 @@ function obtain(
   replacing: Grant | null,
   otherwise: Need | null,
   lessons: readonly Lesson[],
+  refusal: Refusal | null = null,
 ): HandshakeState {
   return {
     phase: 'obtaining',
@@ -273,6 +281,7 @@ function obtain(
     context: { ...context, held: null, vain: null, grants: context.grants + 1 },
     lessons,
     otherwise,
+    refusal,
   };
 }
 
@@ -331,7 +340,7 @@ function onUnauthorized(context: Context, answer: RegistryResponse): HandshakeSt
 
   // Rule 5: what came from memory or may be too old says little about the credential when it is refused.
   const suspect = held.reuse !== 'fresh' || isNearExpiry(held.grant, at);
-  const again = tryAgain(context, held, choice, head.status, suspect, lessons);
+  const again = tryAgain(context, held, choice, answer, suspect, lessons);
   if (again !== null) return again;
   if (choice.failure !== null && choice.failure.kind !== 'challenge-unusable') {
     return fail(context, choice.failure, lessons);
@@ -360,9 +369,7 @@ function onForbidden(context: Context, answer: RegistryResponse): HandshakeState
     suspect || (forbidden && insufficient) ? [{ type: 'refused', grant: held.grant }] : [];
   const isRefusal = forbidden || suspect;
   const again =
-    isRefusal && request.body !== 'once'
-      ? tryAgain(context, held, choice, head.status, suspect, lessons)
-      : null;
+    isRefusal && request.body !== 'once' ? tryAgain(context, held, choice, answer, suspect, lessons) : null;
   if (again !== null) return again;
   const reason = insufficient ? 'insufficient-scope' : 'forbidden';
   const failure = forbidden ? denied(context, answer, reason, choice?.demand ?? []) : null;
@@ -383,11 +390,18 @@ function onGranted(
   return send({ ...context, held: { grant, need, reuse } }, []);
 }
 
-function onRefused(context: Context, need: Need, otherwise: Need | null, failure: Failure): HandshakeState {
+function onRefused(
+  { context, awaiting, otherwise, refusal }: Extract<HandshakeState, { phase: 'obtaining' }>,
+  failure: Failure,
+): HandshakeState {
+  const { need } = awaiting;
   if (otherwise !== null && !exhausted(context) && failure.kind !== 'rate-limited') {
     return obtain({ ...context, hint: null }, otherwise, null, null, []);
   }
   if (context.hint !== null && !endsHint(failure)) return bare({ ...context, vain: { need, failure } }, []);
+  if (refusal !== null && failure.kind === 'credential-rejected') {
+    return deliver(context, refusal.head, refusal.failure, []);
+  }
   return fail(context, failure, []);
 }
 
@@ -428,10 +442,12 @@ function tryAgain(
   context: Context,
   held: Held,
   choice: Chosen | null,
-  status: number,
+  answer: RegistryResponse,
   suspect: boolean,
   lessons: readonly Lesson[],
 ): HandshakeState | null {
+  const { head } = answer;
+  const { status } = head;
   const here = choice?.context ?? context;
   const next = choice?.need ?? null;
   const demand = choice?.demand ?? [];
@@ -441,7 +457,11 @@ function tryAgain(
     if (insufficient && next !== null && !coversScopes(held.need.scopes, demand)) {
       return context.widened ? null : widen(here, held, next, lessons);
     }
-    if (suspect && !context.replaced) return replace(here, held, next, lessons);
+    if (suspect && !context.replaced) {
+      const isCredential = held.grant.from === 'credential' && choice !== null;
+      const refusal = isCredential ? { head, failure: refusedFailure(context, held, choice, answer) } : null;
+      return replace(here, held, next, lessons, refusal);
+    }
     if (status === 401 && next !== null && choice !== null && isAnother(held.need, choice)) {
       return obtain({ ...here, hint: null }, next, null, null, lessons);
     }
@@ -457,9 +477,10 @@ function replace(
   held: Held,
   next: Need | null,
   lessons: readonly Lesson[],
+  refusal: Refusal | null,
 ): HandshakeState {
   const otherwise = next !== null && !sameChallenge(held.need, next) ? next : null;
-  return obtain({ ...context, replaced: true }, held.need, held.grant, otherwise, lessons);
+  return obtain({ ...context, replaced: true }, held.need, held.grant, otherwise, lessons, refusal);
 }
 
 /** Rule 6: what is demanded and what was needed, the demand first since some servers read only that (Q28). */

@@ -224,6 +224,9 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
       });
       const state = await drive(ahead.reduce(stepped, begin()), stepped, (waiting) => {
         const { awaiting } = waiting;
+        // It may be the caller's yet, if the keychain has no other credential.
+        if (waiting.phase === 'obtaining' && waiting.refusal !== null)
+          return this.#seam.obtain(waiting.awaiting, operation);
         // A superseded response may be all that keeps a connection from what is waited for now.
         last.drop();
         last = nothing;
