@@ -134,7 +134,7 @@ const checks: Readonly<Record<string, (attack: AttackCase) => Promise<void>>> = 
     );
     const keychain = defaultKeychain({ home: folder, env: { ...env, ...variables } });
     await expect(keychain.find('https://r.example')).rejects.toThrow(
-      'DOCKER_AUTH_CONFIG: "credHelpers" is not allowed here',
+      'DOCKER_AUTH_CONFIG: has a member that is not "auths"',
     );
     await keychain.explain('https://r.example');
     expect(note('ran')).toBeNull();

@@ -254,16 +254,18 @@ describe('DOCKER_AUTH_CONFIG (requirement 112)', () => {
   const secret = canary('password');
 
   test.each<[string, string, string]>([
-    ['another member', `{"auths":{},"credsStore":"x"}`, '"credsStore" is not allowed here, only "auths" is'],
-    [
-      'config-file-19: helpers',
-      '{"credHelpers":{"r.example":"x"}}',
-      '"credHelpers" is not allowed here, only "auths" is',
-    ],
+    ['another member', `{"auths":{},"credsStore":"x"}`, 'has a member that is not "auths"'],
+    ['config-file-19: helpers', '{"credHelpers":{"r.example":"x"}}', 'has a member that is not "auths"'],
+    ['a secret in the place of a member', `{"alice:${secret}":1}`, 'has a member that is not "auths"'],
     [
       'another member of any entry',
       `{"auths":{"other.example":{"username":"a","password":"${secret}"}}}`,
-      '"username" of the entry "other.example" is not allowed here, only "auth" is',
+      'an entry has a member that is not "auth"',
+    ],
+    [
+      'a secret in the place of an entry’s member, and of its key',
+      `{"auths":{"alice:${secret}@other.example":{"${secret}":1}}}`,
+      'an entry has a member that is not "auth"',
     ],
     ['two values', `{"auths":{}}{"auths":{"reg.example":{"auth":"${secret}"}}}`, 'is not JSON'],
     ['no object', `["${secret}"]`, 'is not a JSON object'],
@@ -289,6 +291,34 @@ describe('DOCKER_AUTH_CONFIG (requirement 112)', () => {
     expect((await keychain(env).find(reg))?.source).toBe(
       'DOCKER_AUTH_CONFIG, entry "https://reg.example/v1/"',
     );
+  });
+});
+
+describe('a config in the place of its path', () => {
+  const secret = canary('password');
+  const config = ` {"auths":{"reg.example":{"auth":"${secret}"}}}`;
+
+  test.each(['REGISTRY_AUTH_FILE', 'DOCKER_CONFIG'])(
+    '%s: is an error that shows nothing of it',
+    async (name) => {
+      const { folder, keychain } = home();
+      const message = `${name}: holds a config in the place of a path`;
+      const env = { [name]: config };
+      const flavor = name === 'DOCKER_CONFIG' ? 'docker' : 'containers';
+      for (const at of [keychain(env), dockerKeychain({ env, flavor, home: folder })]) {
+        expect(await faultOf(at.find(reg))).toMatchObject({ path: name, message });
+        const explained = await at.explain(reg);
+        expect(explained).toMatchObject({ found: null, error: { message } });
+        expect(explained.trail[0]).toMatchObject({ source: name, outcome: 'failed' });
+        expect(JSON.stringify(explained)).not.toContain(secret);
+      }
+    },
+  );
+
+  test('is nobody’s fault after the answer', async () => {
+    const { keychain } = home();
+    const env = { DOCKER_AUTH_CONFIG: JSON.stringify(entry('variable')), DOCKER_CONFIG: config };
+    expect(await userAt(keychain(env))).toBe('variable');
   });
 });
 

@@ -2,7 +2,8 @@
  * `DOCKER_AUTH_CONFIG`: a config in a variable.
  *
  * Rules of this file: one JSON value of the shape `{"auths":{"<host>":{"auth":"…"}}}` and nothing besides (requirement 112):
- * what is not known there is refused, so that a variable never names a program to run (CVE-2020-13347).
+ * what is not known there is refused, so that a variable never names a program to run (CVE-2020-13347), and not shown, since it
+ * may be a secret in the wrong place.
  */
 
 import { isObject, member, objectIn, parseConfig, shown } from './config.ts';
@@ -22,21 +23,18 @@ export function authVariable(value: string): Source {
         trail.note(name, 'empty', 'nothing in it');
         return null;
       }
-      onlyMember(config, 'auths', '');
+      onlyMember(config, 'auths', 'has');
       const auths = objectIn(name, config, 'auths');
       for (const key of Object.keys(auths)) {
         const entry = member(auths, key);
-        if (isObject(entry)) onlyMember(entry, 'auth', ` of the entry ${shown(key)}`);
+        if (isObject(entry)) onlyMember(entry, 'auth', 'an entry has');
       }
       return entryIn(name, auths, dockerKeys(Object.keys(auths), query.registry), query.registry, trail);
     },
   };
 }
 
-function onlyMember(value: object, allowed: string, at: string): void {
-  for (const other of Object.keys(value)) {
-    if (other !== allowed) {
-      throw new CredentialsError(name, `${shown(other)}${at} is not allowed here, only ${shown(allowed)} is`);
-    }
-  }
+function onlyMember(value: object, allowed: string, has: string): void {
+  if (Object.keys(value).every((name) => name === allowed)) return;
+  throw new CredentialsError(name, `${has} a member that is not ${shown(allowed)}`);
 }

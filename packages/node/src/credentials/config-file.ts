@@ -63,6 +63,21 @@ export function configFile(path: string, format: FileFormat, helpers: Helpers): 
   };
 }
 
+/** The file at the path that `find` gives, if it gives one; a source that fails where that throws `CredentialsError`. */
+export function configFileAt(
+  find: () => string | null,
+  format: FileFormat,
+  helpers: Helpers,
+): readonly Source[] {
+  try {
+    const path = find();
+    return path === null ? [] : [configFile(path, format, helpers)];
+  } catch (fault) {
+    if (!(fault instanceof CredentialsError)) throw fault;
+    return [{ name: fault.path, look: () => Promise.reject(fault) }];
+  }
+}
+
 /** An entry that is for a part of its registry only. */
 function isNamespace(key: string, flavor: Flavor): boolean {
   const { isUrl, path } = partsOf(key);

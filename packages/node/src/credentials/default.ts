@@ -1,10 +1,10 @@
 /** The credentials of whoever runs this, from all the places where Docker and Podman users have them. */
 
 import { authVariable } from './auth-variable.ts';
-import { configFile } from './config-file.ts';
+import { configFile, configFileAt } from './config-file.ts';
 import { type FileKeychainOptions, fileKeychain } from './docker.ts';
 import type { Helpers } from './helpers.ts';
-import { containersPaths, dockerPath, flatPath, surroundings } from './places.ts';
+import { containersPaths, dockerPath, flatPath, namedPath, surroundings } from './places.ts';
 import type { Source } from './source.ts';
 import type { ExplainingKeychain } from './trail.ts';
 
@@ -27,13 +27,12 @@ function sourcesOf(options: DefaultKeychainOptions, helpers: Helpers): readonly 
   const { path, flavor = 'docker' } = options;
   if (path !== undefined) return [configFile(path, flavor, helpers)];
   const around = surroundings(options);
-  const file = around.env['REGISTRY_AUTH_FILE'];
-  if (file) return [configFile(file, 'containers', helpers)];
+  const named = configFileAt(() => namedPath(around), 'containers', helpers);
+  if (named.length > 0) return named;
   const sources: Source[] = [];
   const variable = around.env['DOCKER_AUTH_CONFIG'];
   if (variable) sources.push(authVariable(variable));
-  const docker = dockerPath(around);
-  if (docker !== null) sources.push(configFile(docker, 'docker', helpers));
+  sources.push(...configFileAt(() => dockerPath(around), 'docker', helpers));
   for (const auth of containersPaths(around)) sources.push(configFile(auth, 'containers', helpers));
   const flat = flatPath(around);
   if (flat !== null) sources.push(configFile(flat, 'flat', helpers));

@@ -1,6 +1,6 @@
 /** The credentials in one file, as Docker or Podman left them there. */
 
-import { configFile, type Flavor } from './config-file.ts';
+import { configFileAt, type Flavor } from './config-file.ts';
 import { Helpers } from './helpers.ts';
 import { defaultPath, type SurroundingsOptions } from './places.ts';
 import { saveCredential } from './save.ts';
@@ -36,10 +36,9 @@ export type DockerKeychainOptions = FileKeychainOptions;
  */
 export function dockerKeychain(options: DockerKeychainOptions = {}): ExplainingKeychain {
   const { path, flavor = 'docker' } = options;
-  return fileKeychain(options, (helpers) => {
-    const at = path ?? defaultPath(flavor, options);
-    return at === null ? [] : [configFile(at, flavor, helpers)];
-  });
+  return fileKeychain(options, (helpers) =>
+    configFileAt(() => path ?? defaultPath(flavor, options), flavor, helpers),
+  );
 }
 
 /** A keychain over files, each of which gets back the identity tokens that replaced its own. */

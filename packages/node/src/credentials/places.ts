@@ -1,13 +1,15 @@
 /**
  * Where Docker and Podman keep their files.
  *
- * Rules of this file: an empty variable is none; nothing is looked for relative to the working directory unless a variable of
+ * Rules of this file: an empty variable is none, and one that holds a config in the place of a path is an error, since a path is
+ * shown; nothing is looked for relative to the working directory unless a variable of
  * Docker's says so (the XDG specification calls a relative path invalid); a user without a home directory has no files there.
  */
 
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import type { Flavor } from './config-file.ts';
+import { CredentialsError } from './error.ts';
 
 /** What the places depend on. */
 export interface Surroundings {
@@ -39,10 +41,10 @@ function userHome(): string {
   }
 }
 
-/** `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json` (requirement 105). */
+/** `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json` (requirement 105). Throws `CredentialsError` for what is no path. */
 export function dockerPath({ env, home }: Surroundings): string | null {
-  const folder = env['DOCKER_CONFIG'];
-  if (folder) return join(folder, 'config.json');
+  const folder = pathIn(env, 'DOCKER_CONFIG');
+  if (folder !== null) return join(folder, 'config.json');
   return home === null ? null : join(home, '.docker', 'config.json');
 }
 
@@ -60,16 +62,30 @@ export function containersPaths({ env, home, platform, uid }: Surroundings): rea
   return paths;
 }
 
-/** Where `docker login` or `podman login` writes. */
+/** The file in `REGISTRY_AUTH_FILE`. Throws `CredentialsError` for what is no path. */
+export function namedPath({ env }: Surroundings): string | null {
+  return pathIn(env, 'REGISTRY_AUTH_FILE');
+}
+
+/** Where `docker login` or `podman login` writes. Throws `CredentialsError` for what is no path. */
 export function defaultPath(flavor: Flavor, options: SurroundingsOptions): string | null {
   const around = surroundings(options);
   if (flavor === 'docker') return dockerPath(around);
-  return around.env['REGISTRY_AUTH_FILE'] || (containersPaths(around)[0] ?? null);
+  return namedPath(around) ?? containersPaths(around)[0] ?? null;
 }
 
 /** What Docker wrote before 1.7. */
 export function flatPath({ home }: Surroundings): string | null {
   return home === null ? null : join(home, '.dockercfg');
+}
+
+/** `DOCKER_CONFIG` is easily taken for `DOCKER_AUTH_CONFIG`. */
+function pathIn(env: Surroundings['env'], name: string): string | null {
+  const path = env[name];
+  if (path?.trimStart().startsWith('{')) {
+    throw new CredentialsError(name, 'holds a config in the place of a path');
+  }
+  return path || null;
 }
 
 function absolute(folder: string | undefined): string | null {
