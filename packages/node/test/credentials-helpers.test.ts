@@ -176,8 +176,12 @@ scripts('what an answer means', () => {
     const { folder, env, write } = programs();
     write('docker-credential-test', none);
     mkdirSync(join(folder, '.docker'));
-    writeFileSync(join(folder, '.docker', 'config.json'), JSON.stringify({ credsStore: 'test' }));
-    writeFileSync(join(folder, '.dockercfg'), JSON.stringify({ 'https://reg.example/v1/': login('flat') }));
+    writeFileSync(join(folder, '.docker', 'config.json'), JSON.stringify({ credsStore: 'test' }), {
+      mode: 0o600,
+    });
+    writeFileSync(join(folder, '.dockercfg'), JSON.stringify({ 'https://reg.example/v1/': login('flat') }), {
+      mode: 0o600,
+    });
     const keychain = defaultKeychain({ home: folder, env: { PATH: env['PATH'], NOTES: folder } });
     expect((await keychain.find(reg))?.credential).toMatchObject({ username: 'flat' });
   });

@@ -24,7 +24,7 @@ async function fileOf(content: string | Uint8Array | object): Promise<string> {
   const path = join(folder, `config-${++files}.json`);
   const bytes =
     typeof content === 'string' || content instanceof Uint8Array ? content : JSON.stringify(content);
-  await writeFile(path, bytes);
+  await writeFile(path, bytes, { mode: 0o600 });
   return path;
 }
 
@@ -69,7 +69,7 @@ describe('the file (requirement 105)', () => {
   const config = { auths: { 'reg.example': login('alice') } };
   const place = async (directory: string): Promise<void> => {
     await mkdir(directory, { recursive: true });
-    await writeFile(join(directory, 'config.json'), JSON.stringify(config));
+    await writeFile(join(directory, 'config.json'), JSON.stringify(config), { mode: 0o600 });
   };
 
   test.each<[string, (at: string) => DockerKeychainOptions]>([
@@ -101,7 +101,7 @@ describe('the file (requirement 105)', () => {
     const path = await fileOf({});
     const keychain = dockerKeychain({ path });
     expect(await keychain.find(reg)).toBeNull();
-    await writeFile(path, JSON.stringify(config));
+    await writeFile(path, JSON.stringify(config), { mode: 0o600 });
     expect(await keychain.find(reg)).toMatchObject({ credential: password('alice') });
     await rm(path);
     expect(await keychain.find(reg)).toBeNull();
