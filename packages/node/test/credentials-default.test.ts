@@ -244,9 +244,41 @@ describe('the flavor containers (requirements 116, 117)', () => {
     expect(await user('https://quay.example', 'x', { 'https://quay.example/v1/': address })).toBe('address');
   });
 
-  test('an empty entry of a namespace leaves it to the host', async () => {
-    const only = { 'quay.example/team': {}, 'quay.example': login('host') };
-    expect(await user('https://quay.example', 'team/app', only)).toBe('host');
+  test.each<[string, object, string]>([
+    ['of a namespace', { 'quay.example/team': {}, 'quay.example': login('host') }, 'quay.example'],
+    ['without text', { 'quay.example/team': { auth: '' }, 'quay.example': login('host') }, 'quay.example'],
+    [
+      'of a longer namespace',
+      { 'quay.example/team/app': {}, 'quay.example/team': login('team') },
+      'quay.example/team',
+    ],
+    [
+      'of a host',
+      { 'quay.example': {}, 'https://quay.example/v1/': login('old') },
+      'https://quay.example/v1/',
+    ],
+  ])('an empty entry %s ends the search in its file, as for Podman', async (_, only, shadowed) => {
+    expect(await user('https://quay.example', 'team/app', only)).toBeNull();
+    const { write, keychain } = home();
+    const path = write('run/containers/auth.json', { auths: only });
+    const { found, trail } = await keychain().explain('https://quay.example', 'team/app');
+    expect(found).toBeNull();
+    const [empty = '', other] = Object.keys(only);
+    expect(trail.filter(({ key }) => key !== null)).toMatchObject([
+      { outcome: 'none', key: empty, why: 'an empty entry, which ends the search in this file' },
+      { outcome: 'shadowed', key: other, why: `${path}, entry "${empty}" comes first` },
+    ]);
+    expect(other).toBe(shadowed);
+    // The next file is looked at.
+    write('.config/containers/auth.json', entry('next', 'quay.example'));
+    expect(await userAt(keychain(), 'https://quay.example', 'team/app')).toBe('next');
+  });
+
+  test('in Docker’s file it marks what a helper keeps, and is passed (requirement 107)', async () => {
+    const { write } = home();
+    const only = { 'quay.example': {}, 'https://quay.example/v1/': login('old') };
+    const keychain = dockerKeychain({ path: write('config.json', { auths: only }) });
+    expect(await userAt(keychain, 'https://quay.example')).toBe('old');
   });
 });
 

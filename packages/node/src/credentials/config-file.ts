@@ -54,7 +54,8 @@ export function configFile(path: string, format: FileFormat, helpers: Helpers): 
       const all = Object.keys(auths);
       const keys =
         format === 'docker' ? dockerKeys(all, registry) : containersKeys(all, registry, repository);
-      const match = entryIn(path, auths, keys, registry, trail);
+      const empty = format === 'docker' ? 'is passed' : 'ends it';
+      const match = entryIn(path, auths, keys, registry, trail, empty);
       if (match === null) return null;
       return isNamespace(match.key, format)
         ? { ...match, login: { ...login, registry: match.key } }
