@@ -2,14 +2,17 @@
  * The transport: `Send` on node:http and node:https.
  *
  * Rules of this file: one call is one request on the wire. It follows no redirect, adds no credential and keeps no cookie.
- * It does not judge: whether a URL may be contacted was decided before. Connections are kept until `close`.
+ * It does not judge: whether a URL may be contacted was decided before, but for the address of a host that a peer named, which
+ * is known when it is dialled. Connections are kept until `close`; one that was made without a look at its address is never
+ * used for a request that wants one, since DNS may have said something else then.
  */
 
 import http, { type ClientRequest, type IncomingMessage } from 'node:http';
 import https from 'node:https';
-import { isIP } from 'node:net';
-import type { HeaderList, NetworkPhase } from '@reg/core';
+import { isIP, type LookupFunction } from 'node:net';
+import type { Addresses, HeaderList, NetworkPhase } from '@reg/core';
 import type { Send } from '@reg/core/driver';
+import { checkedLookup, refuseAddress } from '@reg/node/network';
 import { Body } from './body.ts';
 import { SendError } from './send-error.ts';
 
@@ -26,6 +29,8 @@ export interface TransportOptions {
   /** Takes any certificate, for any name. */
   readonly insecure?: boolean | undefined;
   readonly patience?: Patience | undefined;
+  /** What resolves names. Default: the system's. */
+  readonly lookup?: LookupFunction | undefined;
 }
 
 /** Milliseconds without progress that end a request. */
@@ -42,14 +47,10 @@ const defaultPatience: Patience = { connect: 10_000, silence: 60_000 };
 const MAX_HEADER_BYTES = 65_536;
 
 export function openTransport(options: TransportOptions): Transport {
-  const { userAgent, ca, insecure = false, patience = defaultPatience } = options;
-  const agents = {
-    http: new http.Agent({ keepAlive: true }),
-    https: new https.Agent({
-      keepAlive: true,
-      rejectUnauthorized: !insecure,
-      ...(ca === undefined ? {} : { ca }),
-    }),
+  const { userAgent, patience = defaultPatience, lookup } = options;
+  const agents: Readonly<Record<Addresses, Agents>> = {
+    any: agentsFor(options, lookup),
+    unblocked: agentsFor(options, checkedLookup(lookup)),
   };
 
   const send: Send<Body> = (outgoing, signal) =>
@@ -61,6 +62,10 @@ export function openTransport(options: TransportOptions): Transport {
       const secure = protocol === 'https:';
       // `new URL` keeps an IPv6 address in its brackets; sockets want it without.
       const host = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname;
+      const checked = outgoing.addresses === 'unblocked';
+      // An address is dialled without asking the resolver.
+      const refused = checked && isIP(host) > 0 ? refuseAddress(host, host) : null;
+      if (refused !== null) return reject(SendError.from(refused, refused.phase));
       const options = {
         method: outgoing.method,
         host,
@@ -71,7 +76,7 @@ export function openTransport(options: TransportOptions): Transport {
           'accept-encoding': 'gzip, deflate, br',
           ...combined(outgoing.headers),
         },
-        agent: secure ? agents.https : agents.http,
+        agent: agents[outgoing.addresses][secure ? 'https' : 'http'],
         maxHeaderSize: MAX_HEADER_BYTES,
       };
       let request: ClientRequest;
@@ -121,6 +126,7 @@ export function openTransport(options: TransportOptions): Transport {
         resolve({
           head: { status: response.statusCode ?? 0, headers: fields(response.rawHeaders) },
           raw: body,
+          ...(checked ? { address: 'checked' } : {}),
           text: (limit) => body.text(limit),
           peek: (limit) => body.peek(limit),
           discard: () => body.discard(),
@@ -137,9 +143,25 @@ export function openTransport(options: TransportOptions): Transport {
   return {
     send,
     close() {
-      agents.http.destroy();
-      agents.https.destroy();
+      for (const { http, https } of Object.values(agents)) {
+        http.destroy();
+        https.destroy();
+      }
     },
+  };
+}
+
+interface Agents {
+  readonly http: http.Agent;
+  readonly https: https.Agent;
+}
+
+function agentsFor({ ca, insecure = false }: TransportOptions, lookup: LookupFunction | undefined): Agents {
+  const shared = { keepAlive: true, ...(lookup === undefined ? {} : { lookup }) };
+  const trust = ca === undefined ? {} : { ca };
+  return {
+    http: new http.Agent(shared),
+    https: new https.Agent({ ...shared, ...trust, rejectUnauthorized: !insecure }),
   };
 }
 

@@ -1,6 +1,14 @@
 import { createServer } from 'node:http';
-import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
+import {
+  type AddressInfo,
+  createServer as createTcpServer,
+  type LookupFunction,
+  type Server,
+  type Socket,
+} from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
+import { refuseAddress } from '@reg/node/network';
 import { type Registry, type RegistryOptions, startRegistry } from '@reg/testing';
 import { afterEach, describe, expect, test } from 'vitest';
 import { openTransport, type TransportOptions } from '../src/send.ts';
@@ -27,15 +35,15 @@ async function registry(options: Partial<RegistryOptions> = {}): Promise<Registr
 }
 
 /** Listens on a free port; when the test ends its connections do. */
-async function listening(server: Server): Promise<string> {
+async function listening(server: Server, host = '127.0.0.1'): Promise<string> {
   const sockets = new Set<Socket>();
   server.on('connection', (socket) => sockets.add(socket.on('error', () => {})));
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(0, host, resolve));
   closing.push(async () => {
     for (const socket of sockets) socket.destroy();
     await new Promise((resolve) => server.close(resolve));
   });
-  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return `${host}:${(server.address() as AddressInfo).port}`;
 }
 
 /** A server that answers every request with these bytes and closes. */
@@ -373,4 +381,78 @@ describe('a signal', () => {
     await new Promise(setImmediate);
     expect(listeners.size).toBe(0);
   });
+});
+
+describe('the address of a host that a peer named is looked at (design §5)', () => {
+  const named = (url: string) => ({ ...get(url), addresses: 'unblocked' as const });
+  const blocked = { phase: 'lookup', code: 'ERR_REG_BLOCKED_ADDRESS' };
+
+  /** Names that stand for what they are given here, and which of them were asked for. */
+  function names(answers: Readonly<Record<string, string>>) {
+    const asked: string[] = [];
+    const lookup: LookupFunction = (name, _options, callback) => {
+      asked.push(name);
+      // No resolver answers at once.
+      setImmediate(() => callback(null, [{ address: answers[name] ?? '', family: 4 }]));
+    };
+    return { asked, lookup };
+  }
+
+  test.each([
+    'http://localhost',
+    'http://127.0.0.1',
+    'http://[::1]',
+    'https://localhost',
+    'https://127.0.0.1',
+  ])('%s is not dialled', async (origin) => {
+    let connections = 0;
+    const host = await listening(
+      createTcpServer((socket) => {
+        connections += 1;
+        socket.destroy();
+      }),
+    );
+    const sent = transport().send(named(`${origin}:${host.split(':')[1]}/token`), never);
+    await expect(sent).rejects.toMatchObject(blocked);
+    expect(connections).toBe(0);
+  });
+
+  test('a name that stands for another address by then gains nothing (DNS rebinding)', async () => {
+    const { url, requests } = await registry();
+    const { asked, lookup } = names({ 'auth.test': '127.0.0.1' });
+    const { send } = transport({ lookup });
+    const at = url.replace('127.0.0.1', 'auth.test');
+    // What the caller named may be anywhere, and its connection is kept.
+    const reply = await send(get(at + tags), never);
+    expect(reply.address).toBeUndefined();
+    await reply.discard();
+    await expect(send(named(at + tags), never)).rejects.toMatchObject(blocked);
+    expect([requests.length, asked]).toEqual([1, ['auth.test', 'auth.test']]);
+  });
+
+  const own = Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .find(
+      ({ internal, family, address }) => !internal && family === 'IPv4' && !refuseAddress(address, address),
+    );
+  if (own === undefined)
+    console.log('skipped: an address that is looked at and dialled (there is only loopback)');
+
+  test.skipIf(own === undefined)(
+    'any other is dialled, and the reply says that it was looked at',
+    async () => {
+      let connections = 0;
+      const server = createServer((_, response) => response.end('{}'));
+      server.on('connection', () => connections++);
+      const address = own?.address ?? '';
+      const { port } = new URL(`http://${await listening(server, address)}`);
+      const { asked, lookup } = names({ 'auth.test': address });
+      const { send } = transport({ lookup });
+      for (const host of ['auth.test', 'auth.test', address]) {
+        const reply = await send(named(`http://${host}:${port}/token`), never);
+        expect([reply.address, await reply.text(10)]).toEqual(['checked', '{}']);
+      }
+      expect([connections, asked]).toEqual([2, ['auth.test']]);
+    },
+  );
 });
