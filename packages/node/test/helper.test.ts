@@ -1,11 +1,15 @@
 /** Credential helpers, as shell scripts that do what helpers do and what they must not. Requirements 121 to 129. */
 
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type AttackCase, attacks, listOf, membersOf } from '../../core/test/attack-cases.ts';
 import { CredentialsError } from '../src/credentials/error.ts';
 import { helperErase, helperGet, helperList, helperStore } from '../src/credentials/helper.ts';
+import { endWithProcess } from '../src/credentials/running.ts';
 import { isRunning, type Programs, programs } from './programs.ts';
 
 if (process.platform === 'win32') console.log('skipped: credential helpers (the tests write shell scripts)');
@@ -262,6 +266,101 @@ scripts('abort', () => {
     writeFileSync(join(folder, 'go'), '');
     expect(await first).toMatchObject({ username: 'alice' });
     expect(note('calls')).toBe('call\n');
+  });
+});
+
+scripts('the end of this process', () => {
+  const program = fileURLToPath(new URL('./helper-process.ts', import.meta.url));
+
+  /** A process whose helper runs, and heeds SIGTERM when it is to keep something. */
+  async function start(what: string) {
+    const { env, folder, note } = helper(`[ "$1" = store ] || trap 'echo TERM >>$NOTES/heard' TERM
+      [ "$1" = store ] || cat >/dev/null; echo $$ >$NOTES/pid; while :; do sleep 0.05; done`);
+    const path = join(folder, 'config.json');
+    writeFileSync(path, '{"credsStore":"test"}');
+    const child = spawn(process.execPath, ['--conditions=@reg/source', program, what, path], {
+      env,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    onTestFinished(() => void child.kill('SIGKILL'));
+    const said: string[] = [];
+    child.stdout.on('data', (text) => said.push(String(text)));
+    const end = once(child, 'exit');
+    await eventually(() => expect(note('pid')).toMatch(/\n$/));
+    const pid = Number(note('pid'));
+    onTestFinished(() => {
+      if (isRunning(pid)) process.kill(pid, 'SIGKILL');
+    });
+    return { child, said: () => said.join(''), end, pid, note };
+  }
+
+  test.each([
+    ['get', 'SIGINT'],
+    ['get', 'SIGTERM'],
+    ['get', 'SIGHUP'],
+    ['save', 'SIGINT'],
+    ['save', 'SIGHUP'],
+  ] as const)(
+    '%s, ended by %s: the helper ends as well, and the signal does what it does',
+    async (what, signal) => {
+      const { child, end, pid } = await start(what);
+      child.kill(signal);
+      expect(await end).toEqual([null, signal]);
+      await eventually(() => expect(isRunning(pid)).toBe(false));
+    },
+  );
+
+  test('with somebody who handles signals: SIGTERM is theirs, SIGINT is the helper’s as well, and each is told once', async () => {
+    const { child, end, pid, said, note } = await start('listen');
+    child.kill('SIGTERM');
+    await eventually(() => expect(said()).toBe('SIGTERM\n'));
+    expect([isRunning(pid), note('heard')]).toEqual([true, null]);
+    child.kill('SIGINT');
+    await eventually(() => expect(note('heard')).toBe('TERM\n'));
+    expect([isRunning(pid), said()]).toEqual([true, 'SIGTERM\nSIGINT\n']);
+    child.kill('SIGUSR2');
+    expect(await end).toEqual([3, null]);
+    await eventually(() => expect(isRunning(pid)).toBe(false));
+  });
+
+  test('by each of its ways, seen from within', () => {
+    const ends: string[] = [];
+    const kill = vi.spyOn(process, 'kill').mockReturnValue(true);
+    onTestFinished(() => kill.mockRestore());
+    const end = (signal: NodeJS.Signals, isHeard: boolean) => {
+      const listener = () => ends.push('heard');
+      if (isHeard) process.on(signal, listener);
+      const outlive = endWithProcess((how) => ends.push(how));
+      process.emit(signal, signal);
+      outlive();
+      process.removeListener(signal, listener);
+      return ends.splice(0);
+    };
+    expect(process.listenerCount('SIGHUP')).toBe(0);
+    expect(end('SIGHUP', false)).toEqual(['SIGKILL']);
+    expect(kill.mock.calls).toEqual([[process.pid, 'SIGHUP']]);
+    expect(end('SIGHUP', true)).toEqual(['SIGTERM', 'heard']);
+    expect(end('SIGTERM', true)).toEqual(['heard']);
+    expect(kill.mock.calls).toHaveLength(1);
+    const before = process.listeners('exit');
+    const outlive = endWithProcess((how) => ends.push(how));
+    for (const listener of process.listeners('exit')) if (!before.includes(listener)) listener(0);
+    expect(ends).toEqual(['SIGKILL']);
+    outlive();
+  });
+
+  test('nobody listens to anything once no helper runs', async () => {
+    const counts = () =>
+      ['exit', 'SIGINT', 'SIGTERM', 'SIGHUP'].map((name) => process.listenerCount(name as NodeJS.Signals));
+    const before = counts();
+    const { env, folder } = helper(`while [ ! -e $NOTES/go ]; do sleep 0.01; done; ${alice}`);
+    const { env: other } = helper(`exit 1`);
+    const call = helperGet('test', 'r.example', { env });
+    await refusal(helperGet('test', 'r.example', { env: other }));
+    expect(counts()).toEqual(before.map((count) => count + 1));
+    writeFileSync(join(folder, 'go'), '');
+    await call;
+    expect(counts()).toEqual(before);
   });
 });
 

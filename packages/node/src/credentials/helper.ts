@@ -3,8 +3,8 @@
  *
  * Rules of this file: a program is started by its absolute path, without a shell, with one argument that is one of four words;
  * what is secret goes in by its standard input and comes out by its standard output alone; how long it runs and how much it
- * writes is bounded, and a program over its bounds is ended with all it started; what it says is shown only when it failed,
- * and never where an answer could be in it.
+ * writes is bounded, and a program over its bounds is ended with all it started, as is one that would outlive this process;
+ * what it says is shown only when it failed, and never where an answer could be in it.
  */
 
 import { spawn } from 'node:child_process';
@@ -14,6 +14,7 @@ import { delimiter, isAbsolute, join } from 'node:path';
 import { toVisible } from '@reg/core';
 import type { AbortSignalLike } from '@reg/core/driver';
 import { CredentialsError } from './error.ts';
+import { endWithProcess } from './running.ts';
 
 export interface HelperOptions {
   /** What the program gets, and whose `PATH` it is looked up on. Default: the process's. */
@@ -180,6 +181,7 @@ function run(
     // A group of its own, so that it can be ended with all it started. It has no terminal then, as under any service: what a
     // keychain asks its owner, it asks in a window or through an agent.
     const child = spawn(program, [action], { env, detached: !windows, windowsHide: true });
+    const outlive = endWithProcess((signal) => killGroup(child.pid, signal));
     const written: { readonly [name in 'stdout' | 'stderr']: Buffer[] } = { stdout: [], stderr: [] };
     const timers: NodeJS.Timeout[] = [];
     let size = 0;
@@ -189,6 +191,7 @@ function run(
     const settle = (outcome: () => void) => {
       if (settled) return;
       settled = true;
+      outlive();
       for (const timer of timers) clearTimeout(timer);
       signal?.removeEventListener('abort', abort);
       // Whoever still holds them open is not heard any more. Without descriptors left, Node makes no streams at all.
