@@ -551,3 +551,34 @@ test.skipIf(process.platform === 'win32')('a pipe is not waited for (Windows has
   const { trail } = await keychain({ REGISTRY_AUTH_FILE: link }).explain(reg);
   expect(trail.map(({ outcome }) => outcome)).toEqual(['empty']);
 });
+
+describe('options that mean nothing are the caller’s mistake', () => {
+  test.each<[string, object]>([
+    ['no path', { path: '' }],
+    ['a path that is none', { path: null }],
+    ['another word for what a helper’s failure means', { onHelperError: 'error' }],
+    ['no word for it', { onHelperError: '' }],
+    ['none for it', { onHelperError: null }],
+    ['one in capitals', { onHelperError: 'Anonymous' }],
+    ['another flavor', { flavor: 'podman' }],
+    ['a member of every object', { flavor: 'toString' }],
+  ])('%s', (_, options) => {
+    // As JavaScript gives them: a variable that is not set, a word from a file.
+    for (const keychain of [dockerKeychain, defaultKeychain]) {
+      expect(() => keychain(options as DefaultKeychainOptions)).toThrow(TypeError);
+      expect(() => keychain(options as DefaultKeychainOptions)).toThrow(/^\[@reg\/node\] /);
+    }
+  });
+
+  test('a pull secret without a path', () => {
+    expect(() => pullSecretKeychain({ paths: ['/run/secrets/a', ''] })).toThrow(TypeError);
+  });
+
+  test('what is left out is none of them', async () => {
+    const { folder } = home();
+    const unset: object = { path: undefined, flavor: undefined, onHelperError: undefined };
+    const options = { ...unset, home: folder, env: { XDG_RUNTIME_DIR: folder } };
+    expect(await defaultKeychain(options).find(reg)).toBeNull();
+    expect(await dockerKeychain(options).find(reg)).toBeNull();
+  });
+});

@@ -18,6 +18,8 @@ export type DefaultKeychainOptions = FileKeychainOptions;
  * key does. Podman's files and `REGISTRY_AUTH_FILE` follow the flavor `containers`; `flavor` is that of `path`.
  *
  * `find` rejects as that of `dockerKeychain` does, for a source that comes before the answer.
+ *
+ * @throws TypeError as `dockerKeychain` does
  */
 export function defaultKeychain(options: DefaultKeychainOptions = {}): ExplainingKeychain {
   return fileKeychain(options, (helpers) => sourcesOf(options, helpers));

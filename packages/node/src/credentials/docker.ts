@@ -19,6 +19,8 @@ export interface FileKeychainOptions extends SurroundingsOptions {
   readonly onHelperError?: 'fail' | 'anonymous';
 }
 
+const flavors: readonly string[] = ['docker', 'containers'] satisfies Flavor[];
+
 export type DockerKeychainOptions = FileKeychainOptions;
 
 /**
@@ -33,6 +35,8 @@ export type DockerKeychainOptions = FileKeychainOptions;
  *
  * `find` rejects with `CredentialsError` when the file, the matching entry or its helper cannot be used, and with a `TypeError`
  * when it is not asked by origin.
+ *
+ * @throws TypeError for an option that means nothing: an empty `path`, another `flavor` or `onHelperError`
  */
 export function dockerKeychain(options: DockerKeychainOptions = {}): ExplainingKeychain {
   const { path, flavor = 'docker' } = options;
@@ -43,9 +47,14 @@ export function dockerKeychain(options: DockerKeychainOptions = {}): ExplainingK
 
 /** A keychain over files, each of which gets back the identity tokens that replaced its own. */
 export function fileKeychain(
-  { env = process.env, onHelperError = 'fail' }: FileKeychainOptions,
+  { path, flavor = 'docker', env = process.env, onHelperError = 'fail' }: FileKeychainOptions,
   sources: (helpers: Helpers) => readonly Source[],
 ): ExplainingKeychain {
+  // Taken for something else, each of them would ask for tokens anonymously, or with another credential.
+  if (path !== undefined && (typeof path !== 'string' || path === '')) refuse('path is the file to read');
+  if (!flavors.includes(flavor)) refuse("flavor is 'docker' or 'containers'");
+  if (onHelperError !== 'fail' && onHelperError !== 'anonymous')
+    refuse("onHelperError is 'fail' or 'anonymous'");
   const helpers = new Helpers({ env, onError: onHelperError });
   return keychainOver(
     () => sources(helpers),
@@ -54,4 +63,8 @@ export function fileKeychain(
       helpers.forget();
     },
   );
+}
+
+function refuse(rule: string): never {
+  throw new TypeError(`[@reg/node] ${rule}`);
 }

@@ -71,7 +71,7 @@ export class Helpers {
     try {
       return await unlessAborted(run.answer, signal);
     } catch (error) {
-      if (this.#options.onError === 'fail' || !(error instanceof CredentialsError)) throw error;
+      if (this.#options.onError !== 'anonymous' || !(error instanceof CredentialsError)) throw error;
       return { kind: 'failed', fault: error };
     } finally {
       run.waiting--;

@@ -29,8 +29,12 @@ export interface PullSecretKeychainOptions {
  *
  * `find` rejects with `CredentialsError` when one of them cannot be read or the matching entry cannot be used, and with a
  * `TypeError` when it is not asked by origin.
+ *
+ * @throws TypeError for an empty path
  */
 export function pullSecretKeychain({ paths }: PullSecretKeychainOptions): ExplainingKeychain {
+  if (paths.includes(''))
+    throw new TypeError('[@reg/node] paths are files or folders, and one of them is empty');
   return keychainOver(() => [pullSecrets(paths)]);
 }
 
