@@ -50,8 +50,8 @@ export interface RegistryAuthOptions extends RegistryOptions {
 }
 
 /**
- * An interceptor for `dispatcher.compose(registryAuth(options))`. Compose it outside `dns` and inside `retry`; never with
- * undici's `redirect` or `cache`.
+ * An interceptor for `dispatcher.compose(registryAuth(options))`. Compose it outside `dns`, inside `dump` and `responseError`, and
+ * never with undici's `redirect` or `cache`.
  *
  * A request ends as the registry answers it, 401 and 403 included, and never follows a redirect. When it ends before such an
  * answer its handler gets a `RegistryAuthError`, or undici's own error when the registry could not be reached.
