@@ -87,8 +87,9 @@ export class CredentialMemory {
   /** The registry refused what it was sent: all is looked up anew, and the keychain is told which one `was` it. */
   refuse(origin: string, was: (credential: Credential) => boolean): void {
     for (const [key, { found }] of this.#entries) {
-      if (!key.startsWith(`${origin} `) || found?.credential == null || !was(found.credential)) continue;
-      bounded(this.#refused, origin, found.credential, limit);
+      const credential = found?.credential;
+      if (credential != null && key.startsWith(`${origin} `) && was(credential))
+        bounded(this.#refused, origin, credential, limit);
     }
     this.forget(origin);
   }

@@ -32,7 +32,7 @@ import type { AbortSignalLike, Now, Sleep, StoreKey, TokenStore } from './port.t
 import type { Recorder } from './recorder.ts';
 import { orNothing } from './store.ts';
 import type { Watch, WatchedExchange } from './watch.ts';
-import { textOf } from './wire.ts';
+import { headerFor, textOf } from './wire.ts';
 
 /** The caller's operation that a grant is obtained for. */
 export interface Operation {
@@ -82,7 +82,7 @@ const nobody: Known = { found: null, remembered: false };
 export class Seam<R, Q extends RegistryRequest> {
   readonly #parts: SeamParts<R, Q>;
   readonly #queues = new Map<Principal, Promise<unknown>>();
-  /** Tokens that their registry refused: a store may have them for as long as they would have lived. */
+  /** Headers that their registry refused: a store may have them for as long as they would have lived. */
   readonly #refused = new Map<string, true>();
   /** When a registry was forgotten, or (`*`) all were: what was stored before is not found again. */
   readonly #forgotten = new Map<string, number>();
@@ -102,9 +102,7 @@ export class Seam<R, Q extends RegistryRequest> {
   refuse(grant: Grant): void {
     const { cache, policy } = this.#parts;
     cache.drop(grant);
-    const { authorization } = grant;
-    if (authorization.scheme !== 'bearer') return;
-    bounded(this.#refused, textOf(authorization.token), true, policy.limits.cachedGrants);
+    bounded(this.#refused, headerFor(grant.authorization, grant.registry), true, policy.limits.cachedGrants);
   }
 
   /** Forgets the grants for one registry, or all. */
@@ -328,7 +326,7 @@ export class Seam<R, Q extends RegistryRequest> {
   #isOver({ registry, authorization, obtainedAt }: Grant): boolean {
     const all = this.#forgotten.get('*') ?? 0;
     if (obtainedAt <= Math.max(all, this.#forgotten.get(registry) ?? 0)) return true;
-    return authorization.scheme === 'bearer' && this.#refused.has(textOf(authorization.token));
+    return this.#refused.has(headerFor(authorization, registry));
   }
 
   async #exchange(

@@ -41,7 +41,7 @@ function set(options: WorldOptions, keychain: Keychain, world = new World(option
       return isRegistryAuthError(error) ? error.failure.kind : String(error);
     }
   };
-  return { world, ask, status };
+  return { world, authorizer, ask, status };
 }
 
 describe('a login that was changed at its source', () => {
@@ -91,6 +91,30 @@ describe('a login that was changed at its source', () => {
     expect(await status('team/b')).toBe(401);
     expect(await status('team/b')).toBe(200);
     expect(keychain.refused).toEqual([login('old')]);
+  });
+});
+
+describe('of several logins at one registry', () => {
+  it('the keychain is told which one was refused', async () => {
+    const refused: unknown[] = [];
+    const keychain: Keychain = {
+      async find(_origin, repository, about = {}) {
+        if (about.rejected !== undefined) refused.push(about.rejected);
+        return {
+          credential: repository === 'team/none' ? null : login(`of ${repository}`),
+          source: 'a file',
+        };
+      },
+    };
+    const users = ['alice:of team/a', 'alice:of team/b'];
+    const { world, authorizer, status } = set({ scheme: 'basic', users }, keychain);
+    expect([await status('team/a'), await status('team/b')]).toEqual([200, 200]);
+    await status('team/none');
+    const url = 'https://other.test/v2/team/a/tags/list';
+    await world.clock.run(authorizer.request({ method: 'GET', url, headers: [], body: 'none' }));
+    users.shift();
+    expect([await status('team/a'), await status('team/b')]).toEqual([401, 200]);
+    expect(refused).toEqual([login('of team/a')]);
   });
 });
 
