@@ -126,22 +126,58 @@ scripts('get', () => {
 });
 
 scripts('failure', () => {
+  /** Standard output that is not among the known words. */
+  const hidden = '; what it wrote to standard output may be a secret and is not shown';
+
   test('an exit code, with what was said on both outputs (124, 129)', async () => {
-    const { env, path } = helper(`echo 'pass not initialized'; echo 'gpg: no key' >&2; exit 3`);
+    const { env, path } = helper(`echo 'no credentials username'; echo 'gpg: no key' >&2; exit 3`);
     const error = await refusal(helperGet('test', 'r.example', { env }));
-    expect(error.message).toBe(`${path}: "get" failed (exit code 3): gpg: no key pass not initialized`);
+    expect(error.message).toBe(`${path}: "get" failed (exit code 3): gpg: no key no credentials username`);
+  });
+
+  test.each([
+    ['credentials not found in native keychain', 'credentials not found in native keychain'],
+    ['no credentials server URL', 'no credentials server URL'],
+    ['pass not initialized: exit status 1: hunter2', 'pass not initialized'],
+    ['Cannot autolaunch D-Bus without X11 $DISPLAY', 'Cannot autolaunch D-Bus'],
+    ['not implemented', 'not implemented'],
+  ])('of standard output, %j is shown as far as it is known', async (words, known) => {
+    const { env, path } = helper(`echo '${words}'; exit 1`);
+    const entry = { serverUrl: 'r.example', username: 'alice', secret: 'x' };
+    const error = await refusal(helperStore('test', entry, { env }));
+    expect(error.message).toBe(`${path}: "store" failed (exit code 1): ${known}`);
+  });
+
+  test.each([
+    ['git-credential’s answer', `printf 'protocol=https\nusername=alice\npassword=hunter2\n'`],
+    ['a secret alone', `echo hunter2`],
+    ['known words after it', `echo 'hunter2 not implemented'`],
+  ])('anything else on standard output is an answer and not shown: %s', async (_, script) => {
+    for (const [words, shown] of [
+      ['', ''],
+      [`; echo 'keyring is locked' >&2`, ': keyring is locked'],
+    ]) {
+      const { env, path } = helper(`${script}${words}; exit 1`);
+      for (const call of [helperGet, helperErase]) {
+        const error = await refusal(call('test', 'r.example', { env }));
+        expect(error.message).toMatch(/"(get|erase)"/);
+        expect(error.message.replace(/get|erase/, '*')).toBe(
+          `${path}: "*" failed (exit code 1)${shown}${hidden}`,
+        );
+      }
+    }
   });
 
   test('a crash by its signal, and no answer from before it', async () => {
     const { env, path } = helper(`${alice}; echo 'double free' >&2; kill -SEGV $$`);
     const error = await refusal(helperGet('test', 'r.example', { env }));
-    expect(error.message).toBe(`${path}: "get" failed (ended by SIGSEGV): double free`);
+    expect(error.message).toBe(`${path}: "get" failed (ended by SIGSEGV): double free${hidden}`);
   });
 
   test('an answer is not shown, whatever its exit code', async () => {
     const { env, path } = helper(`${alice}; exit 1`);
     const error = await refusal(helperGet('test', 'r.example', { env }));
-    expect(error.message).toBe(`${path}: "get" failed (exit code 1)`);
+    expect(error.message).toBe(`${path}: "get" failed (exit code 1)${hidden}`);
   });
 
   test('control characters are spelled out, and 300 characters are enough', async () => {
@@ -446,7 +482,9 @@ scripts('store, erase and list', () => {
     const { env, path } = helper(`printf 'cannot keep '; cat; exit 1`);
     const entry = { serverUrl: 'r.example', username: 'alice', secret: 's3cr3t"PW' };
     const error = await refusal(helperStore('test', entry, { env }));
-    expect(error.message).toBe(`${path}: "store" failed (exit code 1)`);
+    expect(error.message).toBe(
+      `${path}: "store" failed (exit code 1); what it wrote to standard output may be a secret and is not shown`,
+    );
     const { env: other } = helper(`read -r line; echo 'cannot keep s3cr3t"PW or s3cr3t\\"PW' >&2; exit 1`);
     const { message } = await refusal(helperStore('test', entry, { env: other }));
     expect(message).toContain('cannot keep ••• or •••');

@@ -4,7 +4,7 @@
  * Rules of this file: a program is started by its absolute path, without a shell, with one argument that is one of four words;
  * what is secret goes in by its standard input and comes out by its standard output alone; how long it runs and how much it
  * writes is bounded, and a program over its bounds is ended with all it started, as is one that would outlive this process;
- * what it says is shown only when it failed, and never where an answer could be in it.
+ * what it says is shown only when it failed, and of its standard output, where answers are written, only known words.
  */
 
 import { spawn } from 'node:child_process';
@@ -365,23 +365,40 @@ function textIn(program: string, answer: object, name: string): string {
   throw new CredentialsError(program, 'answered with something else than text where text belongs');
 }
 
+/**
+ * What helpers write to standard output when they fail (requirement 124), as far as it is known not to be a secret: the words of
+ * the protocol, and those of `pass`, of a keyring without a session, of macOS and of ECR. What follows them is not shown.
+ */
+const knownWords: readonly string[] = [
+  'credentials not found in native keychain',
+  'no credentials server URL',
+  'no credentials username',
+  'pass not initialized',
+  'Cannot autolaunch D-Bus',
+  'User interaction is not allowed',
+  'not implemented',
+];
+
 /** How a call failed, in the program's own words if it has any that are no answer; `secrets` are not among them. */
 function failure(
   { program, action, stdout, stderr, code, signal }: Call,
   secrets: readonly string[] = [],
 ): CredentialsError {
   const end = code === null ? `ended by ${signal ?? 'a signal'}` : `exit code ${code}`;
-  // Errors are written to standard output (requirement 124), and so is an answer before a crash.
-  const said = [stderr, stdout]
-    .map((bytes) => bytes.toString('utf8').trim())
-    .filter((text) => text !== '' && !text.toLowerCase().includes('"secret"'));
+  const errors = stderr.toString('utf8').trim();
+  const output = stdout.toString('utf8').trim();
+  const known = knownWords.find((words) => output.startsWith(words)) ?? '';
+  const said = [errors.toLowerCase().includes('"secret"') ? '' : errors, known];
   const words = secrets.reduce(
     (text, secret) => (secret === '' ? text : text.replaceAll(secret, '•••')),
-    said.join(' '),
+    said.filter((text) => text !== '').join(' '),
   );
+  // An answer before a crash, in whatever form: `password=…` is one of git's.
+  const isHidden = known === '' && output !== '';
   return new CredentialsError(
     program,
-    `"${action}" failed (${end})${words === '' ? '' : `: ${shortened(words)}`}`,
+    `"${action}" failed (${end})${words === '' ? '' : `: ${shortened(words)}`}` +
+      (isHidden ? '; what it wrote to standard output may be a secret and is not shown' : ''),
   );
 }
 
