@@ -274,6 +274,72 @@ scripts('a helper runs once for all who wait, and its answer is kept for a while
     expect(asked()).toHaveLength(2);
   });
 
+  test('what it answers after a refusal is for all who were refused', async () => {
+    const { keychain, asked, write } = place(config);
+    const one = keychain();
+    const old = (await one.find(reg, 'team/a'))?.credential;
+    if (old == null) throw new Error('nothing found');
+    write('docker-credential-test', answering({ Username: 'alice', Secret: 'changed' }));
+    // Nobody was refused yet.
+    expect((await one.find(reg, 'team/b'))?.credential).toEqual(old);
+    const changed = { type: 'password', username: 'alice', password: 'changed' };
+    for (const repository of ['team/a', 'team/b', 'team/c']) {
+      expect((await one.find(reg, repository, { rejected: old }))?.credential).toEqual(changed);
+    }
+    expect((await one.find(reg, 'team/d'))?.credential).toEqual(changed);
+    expect(asked()).toHaveLength(2);
+  });
+
+  test('an identity token is asked for anew, since one that was kept may be older than the one that was refused', async () => {
+    const { keychain, asked } = place(config, { test: answering({ Username: '<token>', Secret: 'first' }) });
+    const one = keychain();
+    await one.find(reg);
+    await one.find(reg, null, { rejected: { type: 'identity', token: 'second' } });
+    expect(asked()).toHaveLength(2);
+  });
+
+  test('a run from before a refusal that brings what was refused is no answer', async () => {
+    const { keychain, asked, note, write, folder } = place(config, { test: held });
+    const one = keychain();
+    const before = one.find(reg, 'team/a');
+    await until(() => note('pids') !== null);
+    write('docker-credential-test', answering({ Username: 'alice', Secret: 'changed' }));
+    const old = { type: 'password', username: 'alice', password: 'pass' } as const;
+    const { signal } = new AbortController();
+    const after = [
+      one.find(reg, 'team/b', { rejected: old }),
+      one.find(reg, 'team/c', { rejected: old, signal }),
+      one.find(reg, 'team/d', { rejected: old }),
+    ];
+    writeFileSync(join(folder, 'go'), '');
+    expect((await before)?.credential).toEqual(old);
+    for (const found of await Promise.all(after)) {
+      expect(found?.credential).toMatchObject({ password: 'changed' });
+    }
+    expect((await one.find(reg))?.credential).toMatchObject({ password: 'changed' });
+    expect(asked()).toHaveLength(2);
+  });
+
+  test('a secret that changed is used by the call whose old one was refused, and by those that follow', async () => {
+    const registry = await startRegistry({
+      auth: 'bearer',
+      users: { alice: 'changed' },
+      repositories: { 'team/a': {}, 'team/b': {}, 'team/c': {} },
+    });
+    onTestFinished(() => registry.close());
+    const { keychain, asked, write } = place({ credHelpers: { [new URL(registry.url).host]: 'test' } });
+    const policy = { realms: { pairs: [registry.pair] } };
+    const one = keychain();
+    const old = await one.find(registry.url);
+    expect(old?.credential).toMatchObject({ password: 'pass' });
+    write('docker-credential-test', answering({ Username: 'alice', Secret: 'changed' }));
+    const fetch = createRegistryFetch({ keychain: one, policy });
+    for (const name of ['team/a', 'team/b', 'team/a', 'team/c']) {
+      expect((await fetch(`${registry.url}/v2/${name}/tags/list`)).status).toBe(200);
+    }
+    expect(asked()).toHaveLength(2);
+  });
+
   test('it is asked again after 4 min 50 s, and nobody is told to keep the answer for longer (Q74)', async () => {
     vi.useFakeTimers({ toFake: ['performance'] });
     const { keychain, asked } = place(config);

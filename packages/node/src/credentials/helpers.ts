@@ -6,6 +6,7 @@
  * past that, not once it was refused, and never an error or "none".
  */
 
+import { isDeepStrictEqual } from 'node:util';
 import type { Credential } from '@reg/core';
 import type { AbortSignalLike } from '@reg/core/driver';
 import { sendable } from './entry.ts';
@@ -32,6 +33,8 @@ export type HelperAnswer =
       readonly expiresAt: number;
     };
 
+type Kept = HelperAnswer & { readonly kind: 'credential' };
+
 interface About {
   readonly signal: AbortSignalLike | undefined;
   readonly rejected: Credential | undefined;
@@ -50,7 +53,7 @@ const tokenUser = '<token>';
 
 export class Helpers {
   readonly #options: HelpersOptions;
-  readonly #kept = new Map<string, HelperAnswer & { readonly kind: 'credential' }>();
+  readonly #kept = new Map<string, Kept>();
   readonly #runs = new Map<string, Run>();
 
   constructor(options: HelpersOptions) {
@@ -64,9 +67,19 @@ export class Helpers {
   async ask(helper: string, server: string, { signal, rejected }: About): Promise<HelperAnswer> {
     const key = `${helper} ${server}`;
     const kept = this.#kept.get(key);
-    if (kept !== undefined && rejected === undefined && now() < kept.expiresAt) return kept;
+    if (kept !== undefined && serves(kept, rejected)) return kept;
     this.#kept.delete(key);
-    const run = this.#runs.get(key) ?? this.#start(key, helper, server);
+    const underWay = this.#runs.get(key);
+    const answer = await this.#wait(underWay ?? this.#start(key, helper, server), signal);
+    if (underWay === undefined || !holds(answer, rejected)) return answer;
+    // It began before the refusal, and what it brought may have been changed since.
+    this.#kept.delete(key);
+    const next = this.#runs.get(key);
+    const isNew = next !== undefined && next !== underWay;
+    return this.#wait(isNew ? next : this.#start(key, helper, server), signal);
+  }
+
+  async #wait(run: Run, signal: AbortSignalLike | undefined): Promise<HelperAnswer> {
     run.waiting++;
     try {
       return await unlessAborted(run.answer, signal);
@@ -111,6 +124,21 @@ export class Helpers {
     const credential = credentialFrom(program, username, secret);
     return { kind: 'credential', credential, program, expiresAt: from + lifeMs };
   }
+}
+
+/**
+ * Whether what was kept may be given to somebody, to whom `rejected` was refused. Another password is newer than that one, since
+ * what is found last is kept. An identity token that was replaced is newer than what its helper gave.
+ */
+function serves({ credential, expiresAt }: Kept, rejected: Credential | undefined): boolean {
+  if (now() >= expiresAt) return false;
+  return (
+    rejected === undefined || (credential.type === 'password' && !isDeepStrictEqual(credential, rejected))
+  );
+}
+
+function holds(answer: HelperAnswer | undefined, credential: Credential | undefined): boolean {
+  return answer?.kind === 'credential' && isDeepStrictEqual(answer.credential, credential);
 }
 
 function credentialFrom(program: string, username: string, secret: string): Credential {
