@@ -167,6 +167,26 @@ describe('the entry', () => {
     ['a NUL in the password (102)', password('alice', 'secret-pass\0'), 'has a control character'],
     ['C1 in the password (102)', password('alice', 'secret-pass\u0085'), 'has a control character'],
     ['a line end in a token', { ...registryToken, token: 'secret-ready\r\n' }, 'has a control character'],
+    [
+      'a registry token with blanks and letters of no token',
+      { type: 'registry', token: 'a b é-ready' },
+      'has a character that no bearer token has (RFC 6750 §2.1)',
+    ],
+    [
+      'a registry token that is padding',
+      { type: 'registry', token: '====' },
+      'has a character that no bearer token has (RFC 6750 §2.1)',
+    ],
+    [
+      'a registry token with more after its end',
+      { type: 'registry', token: 'a=b' },
+      'has a character that no bearer token has (RFC 6750 §2.1)',
+    ],
+    [
+      'a password longer than servers take',
+      password('alice', 'x'.repeat(16_385)),
+      'has a part of more than 16,384 characters',
+    ],
     ['half a character (101)', password('alice', 'secret-pass\ud83d'), 'is not well-formed text'],
     [
       'the user name of identity tokens',
@@ -177,9 +197,56 @@ describe('the entry', () => {
     await refuses({}, `the credential ${words} and is not kept`, credential);
   });
 
+  test.each(['a', 'eyJ.a-b_c~d+e/f==', 'x'.repeat(16_384)])(
+    'a registry token that can be sent is kept',
+    async (token) => {
+      const path = config();
+      await saveCredential('r.example', { type: 'registry', token }, { path });
+      expect(await find('https://r.example', { path })).toEqual({ type: 'registry', token });
+    },
+  );
+
   test('one that would make the config longer than is read again is refused', async () => {
-    const long = password('alice', 'x'.repeat(3_200_000));
-    await refuses({}, 'would become larger than 4 MiB, more than is read again', long);
+    const long = password('alice', 'x'.repeat(10_000));
+    await refuses(
+      { x: 'y'.repeat(4_190_000) },
+      'would become larger than 4 MiB, more than is read again',
+      long,
+    );
+  });
+
+  const whole = "a credential is an object of the type 'password', 'identity' or 'registry'";
+  test.each([
+    [null, whole],
+    [undefined, whole],
+    ['secret-pass', whole],
+    [['password'], whole],
+    [{}, whole],
+    [{ type: 'secret-type', username: 'alice', password: 'secret-pass' }, whole],
+    [{ type: 'constructor' }, whole],
+    [
+      { type: 'password', username: 'alice' },
+      "a credential of the type 'password' has a text as its password",
+    ],
+    [
+      { type: 'password', password: 'secret-pass' },
+      "a credential of the type 'password' has a text as its username",
+    ],
+    [
+      { type: 'password', username: 'alice', password: null },
+      "a credential of the type 'password' has a text as its password",
+    ],
+    [{ type: 'identity', token: 7 }, "a credential of the type 'identity' has a text as its token"],
+    [
+      { type: 'registry', password: 'secret-pass' },
+      "a credential of the type 'registry' has a text as its token",
+    ],
+  ])('what is no credential is a TypeError that says so, and changes nothing: %j', async (value, words) => {
+    const path = join(folder(), 'a', 'config.json');
+    // As a caller without types hands it over.
+    const saving = saveCredential('r.example', JSON.parse(JSON.stringify(value ?? null)), { path });
+    await expect(saving).rejects.toThrow(new TypeError(`[@reg/node] ${words}`));
+    expect(existsSync(dirname(path))).toBe(false);
   });
 });
 
@@ -242,13 +309,18 @@ describe('the key', () => {
     'ftp://r.example',
     'unix:///run/docker.sock',
     'r.example/team',
-  ])('%j names no registry', async (registry) => {
+    null,
+    7,
+  ])('%j names no registry', async (value) => {
+    const registry = JSON.parse(JSON.stringify(value));
     const path = config();
     for (const work of [
       () => saveCredential(registry, password(), { path }),
       () => eraseCredential(registry, { path }),
     ]) {
-      await expect(work()).rejects.toThrow(TypeError);
+      const attempt = work();
+      await expect(attempt).rejects.toThrow(TypeError);
+      await expect(attempt).rejects.toThrow('[@reg/node] ');
     }
     expect(namesIn(dirname(path))).toEqual([]);
   });

@@ -23,6 +23,7 @@ export interface Names {
  * @throws TypeError for anything else
  */
 export function namesOf(text: string, flavor: Flavor): Names {
+  if (typeof text !== 'string') throw new TypeError('[@reg/node] a registry is named by a text');
   // Docker and Podman both cut an address after its host: `https://index.docker.io/v1/`, `https://quay.io/v2/`.
   const { isUrl, host, path } = partsOf(text);
   const registry = registryOf(`${text.startsWith('http://') ? 'http' : 'https'}://${host}`, host, text);

@@ -39,13 +39,15 @@ export interface Saved {
  *   `containers` also a namespace, `quay.io/team`
  *
  * Rejects with `CredentialsError`, and leaves what was there, when the credential cannot be sent or would not be found, the
- * config cannot be understood or written, or its helper fails; with a `TypeError` for what is no name of a registry.
+ * config cannot be understood or written, or its helper fails; with a `TypeError` for what is no name of a registry or no
+ * credential.
  */
 export async function saveCredential(
   registry: string,
   credential: Credential,
   options: SaveOptions = {},
 ): Promise<Saved> {
+  checkShape(credential);
   const { path, flavor, names } = placeOf(registry, options);
   checkCredential(path, credential);
   return editConfig<Saved>(path, (config) => {
@@ -157,17 +159,48 @@ async function isKept(helper: string, key: string, options: SaveOptions): Promis
   return (await helperGet(helper, key, options).catch(() => undefined)) !== null;
 }
 
+/** The texts of each kind of credential. */
+const texts = {
+  password: ['username', 'password'],
+  identity: ['token'],
+  registry: ['token'],
+} as const satisfies Record<Credential['type'], readonly string[]>;
+
+/** A caller without types may hand over anything, which is not shown: it may be a secret in the wrong place. */
+function checkShape(credential: Credential): void {
+  const type: unknown = isObject(credential) ? credential.type : null;
+  const [, names] = Object.entries(texts).find(([name]) => name === type) ?? [];
+  if (names === undefined) {
+    throw new TypeError(
+      "[@reg/node] a credential is an object of the type 'password', 'identity' or 'registry'",
+    );
+  }
+  for (const name of names) {
+    if (typeof Reflect.get(credential, name) === 'string') continue;
+    throw new TypeError(
+      `[@reg/node] a credential of the type '${credential.type}' has a text as its ${name}`,
+    );
+  }
+}
+
+/** As many UTF-16 units as are sent: Node, like most servers, takes 16 KiB of header fields in all. */
+const longestText = 16_384;
+
 /** What can be neither sent nor read back is refused before it is written (requirements 100 to 102). */
 function checkCredential(path: string, credential: Credential): void {
   const refuse = (fault: string) => {
     throw new CredentialsError(path, `the credential ${fault} and is not kept`);
   };
-  const texts =
+  const parts =
     credential.type === 'password' ? [credential.username, credential.password] : [credential.token];
-  if (texts.some((text) => text === '')) refuse('has an empty part');
-  if (texts.some(hasControl)) refuse('has a control character');
+  if (parts.some((text) => text === '')) refuse('has an empty part');
+  if (parts.some((text) => text.length > longestText)) refuse('has a part of more than 16,384 characters');
+  if (parts.some(hasControl)) refuse('has a control character');
   // Half a character has no UTF-8 form: another one would be written.
-  if (texts.some((text) => Buffer.from(text).toString() !== text)) refuse('is not well-formed text');
+  if (parts.some((text) => Buffer.from(text).toString() !== text)) refuse('is not well-formed text');
+  if (credential.type === 'registry' && !/^[\w.~+/-]+=*$/.test(credential.token)) {
+    refuse('has a character that no bearer token has (RFC 6750 §2.1)');
+  }
   if (credential.type !== 'password') return;
   // Whoever reads it takes the first colon for the end of the name (RFC 7617 §2).
   if (credential.username.includes(':')) refuse('has a colon in its user name');
