@@ -110,6 +110,7 @@ describe('of several logins at one registry', () => {
     const { world, authorizer, status } = set({ scheme: 'basic', users }, keychain);
     expect([await status('team/a'), await status('team/b')]).toEqual([200, 200]);
     await status('team/none');
+    await status('team/strange');
     const url = 'https://other.test/v2/team/a/tags/list';
     await world.clock.run(authorizer.request({ method: 'GET', url, headers: [], body: 'none' }));
     users.shift();
