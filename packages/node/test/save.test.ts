@@ -169,17 +169,17 @@ describe('the entry', () => {
     ['a line end in a token', { ...registryToken, token: 'secret-ready\r\n' }, 'has a control character'],
     [
       'a registry token with blanks and letters of no token',
-      { type: 'registry', token: 'a b é-ready' },
+      { ...registryToken, token: 'a b é-ready' },
       'has a character that no bearer token has (RFC 6750 §2.1)',
     ],
     [
       'a registry token that is padding',
-      { type: 'registry', token: '====' },
+      { ...registryToken, token: '====' },
       'has a character that no bearer token has (RFC 6750 §2.1)',
     ],
     [
       'a registry token with more after its end',
-      { type: 'registry', token: 'a=b' },
+      { ...registryToken, token: 'a=b' },
       'has a character that no bearer token has (RFC 6750 §2.1)',
     ],
     [
