@@ -15,8 +15,8 @@
  * the driver sends within the same tick, so that a warm request starts as soon as without us.
  */
 
-import { type HeaderList, isRegistryAuthError } from '@reg/core';
-import { type AbortSignalLike, createAuthorizer } from '@reg/core/driver';
+import { type Failure, type HeaderList, isRegistryAuthError } from '@reg/core';
+import { type AbortSignalLike, createAuthorizer, markFailure } from '@reg/core/driver';
 import { type Dispatcher, errors } from 'undici';
 import { defaultAgent } from './agent.ts';
 import { channels } from './diagnostics.ts';
@@ -100,7 +100,7 @@ export function registryAuth(options: RegistryAuthOptions = {}): Dispatcher.Disp
       call.begin();
       if (call.aborted) return true;
       void authorizer.request(call, { signal: call }).then(
-        ({ raw }) => call.deliver(raw),
+        ({ raw, failure }) => call.deliver(raw, failure),
         (error: unknown) => call.fail(nativeError(error)),
       );
       return call.mayGoOn;
@@ -161,8 +161,9 @@ class Call implements Carried, Dispatcher.DispatchController, AbortSignalLike {
     if (this.aborted) this.fail(this.reason);
   }
 
-  /** Lets the response of `leg` be the caller's. */
-  deliver(leg: Leg): void {
+  /** Lets the response of `leg` be the caller's. Of its header fields `failureOf` knows why a 401 or 403 is final. */
+  deliver(leg: Leg, failure: Failure | null): void {
+    if (failure !== null) markFailure(leg.headers, failure);
     const handler = this.#handler;
     this.#leg = leg;
     this.#source = leg.controller;

@@ -40,7 +40,7 @@ export interface Channels {
 }
 
 /**
- * One call of `request` or `authorize`; a mount that becomes an upload is two. All messages about it hold this same object: it is
+ * One call of `request` or `authorize`, a mount and the upload it becomes included. All messages about it hold this same object: it is
  * the key for what belongs to it.
  */
 export interface WatchedOperation {
