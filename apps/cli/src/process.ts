@@ -33,6 +33,12 @@ export function runInProcess(
       stop.abort(new Stop(code));
     });
   }
+  // Node would add its process number and how to trace itself.
+  process.removeAllListeners('warning');
+  process.on('warning', async ({ message }) => {
+    const { toVisible } = await import('@reg/core');
+    process.stderr.write(`warning: ${toVisible(message)}\n`);
+  });
   const surroundings: Surroundings = {
     stdout: process.stdout,
     stderr: process.stderr,

@@ -1,8 +1,10 @@
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { commandLine, ended, start } from './process.ts';
 import { registryFor } from './run.ts';
@@ -20,6 +22,23 @@ test('a mistake is two lines on stderr, no stack, and its exit code', async () =
   const { code, stdout, stderr } = await ended(start('main.ts', ['tags', 'a b']));
   expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
   expect(stderr).toMatch(/^reg: invalid reference: .*\n {5}a b\n {5} \^\nhint: reg tags --help\n$/);
+});
+
+test('a warning is one line on stderr, in words', async () => {
+  const { host } = await registryFor({
+    auth: 'basic',
+    users: { a: 'b' },
+    repositories: { a: { tags: ['1'] } },
+  });
+  const folder = mkdtempSync(join(tmpdir(), 'reg-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const config = join(folder, 'config.json');
+  writeFileSync(config, '{}');
+  chmodSync(config, 0o644);
+  const { stderr } = await ended(start('main.ts', ['tags', `${host}/a`], { DOCKER_CONFIG: folder }));
+  expect(stderr.split('\n').filter((line) => line.includes('arning'))).toEqual([
+    expect.stringMatching(/^warning: .*config\.json.* may read it/),
+  ]);
 });
 
 test('a reader that has seen enough is no error', async () => {

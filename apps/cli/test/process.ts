@@ -16,11 +16,15 @@ export function commandLine(entry: Entry, args: readonly string[]): readonly [st
 }
 
 /** Starts `src/<entry>`. A process that hangs is ended, and then has no exit code. */
-export function start(entry: Entry, args: readonly string[] = []): Child {
+export function start(
+  entry: Entry,
+  args: readonly string[] = [],
+  env: NodeJS.ProcessEnv = { DOCKER_CONFIG: '/nonexistent' },
+): Child {
   const [command, ...rest] = commandLine(entry, args);
   return spawn(command, rest, {
     // A small environment: this one's NODE_OPTIONS are vitest's, and its credentials somebody's.
-    env: { DOCKER_CONFIG: '/nonexistent' },
+    env,
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: 10_000,
     killSignal: 'SIGKILL',
