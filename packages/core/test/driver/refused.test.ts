@@ -100,6 +100,7 @@ describe('of several logins at one registry', () => {
     const keychain: Keychain = {
       async find(_origin, repository, about = {}) {
         if (about.rejected !== undefined) refused.push(about.rejected);
+        if (repository === 'team/strange') return null;
         return {
           credential: repository === 'team/none' ? null : login(`of ${repository}`),
           source: 'a file',
