@@ -141,6 +141,19 @@ describe('the entry', () => {
     },
   );
 
+  test('of an identity token has the user of the entry that is found so far, under whichever name', async () => {
+    const path = config({
+      auths: {
+        'http://r.example/v1/': { auth: base64('bob:') },
+        'https://r.example': { auth: base64('alice:'), identitytoken: 'old' },
+        'https://r.example/v2/': null,
+        's.example': { auth: base64('eve:') },
+      },
+    });
+    await saveCredential('r.example', identity, { path });
+    expect(auths(path)).toMatchObject({ 'r.example': { auth: base64('alice:'), identitytoken: 'refresh' } });
+  });
+
   test('takes the place of another kind, in its place, and keeps what is no credential', async () => {
     const old = {
       identitytoken: 'old',

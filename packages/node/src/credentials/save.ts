@@ -53,7 +53,7 @@ export async function saveCredential(
   return editConfig<Saved>(path, (config) => {
     const named = helperIn(path, config, names.registry, flavor, null);
     if (named === null) {
-      const entry = (old: object) => entryOf(credential, flavor, userOf(path, names.key, old));
+      const entry = entryOf(credential, flavor, userIn(path, config, names, flavor));
       const saved = { path, key: names.key, helper: null };
       return { config: withEntry(path, config, names.key, entry), work: async () => saved };
     }
@@ -68,7 +68,7 @@ export async function saveCredential(
     const login = loginOf(path, credential, helper);
     return {
       // Docker marks what is in a helper; Podman does not.
-      config: flavor === 'docker' ? withEntry(path, config, names.key, () => ({})) : config,
+      config: flavor === 'docker' ? withEntry(path, config, names.key, {}) : config,
       work: async () => {
         await helperStore(helper, { serverUrl: server, ...login }, options);
         return { path, key: server, helper };
@@ -244,15 +244,21 @@ function entryOf(credential: Credential, flavor: Flavor, user: string | null): E
   }
 }
 
-function userOf(path: string, key: string, entry: object): string | null {
-  try {
-    const login = { auth: member(entry, 'auth'), username: member(entry, 'username') };
-    const credential = credentialIn(path, key, login);
-    return credential?.type === 'password' ? credential.username : null;
-  } catch {
-    // What cannot be read is not kept.
-    return null;
+/** The user of the entry that is found so far, under whichever name; `null` for none that can be read. */
+function userIn(path: string, config: object, names: Names, flavor: Flavor): string | null {
+  const auths = objectIn(path, config, 'auths');
+  for (const key of keysOf(Object.keys(auths), names, flavor)) {
+    const entry = member(auths, key);
+    if (!isObject(entry)) continue;
+    try {
+      const login = { auth: member(entry, 'auth'), username: member(entry, 'username') };
+      const credential = credentialIn(path, key, login);
+      if (credential?.type === 'password') return credential.username;
+    } catch {
+      // What cannot be read is not kept.
+    }
   }
+  return null;
 }
 
 function base64(text: string): string {
@@ -262,11 +268,10 @@ function base64(text: string): string {
 /** The members of an entry that are its credential. Any other stays. */
 const credentialMembers = ['auth', 'username', 'password', 'identitytoken', 'registrytoken'];
 
-/** `config` with what `entry` makes of the old entry under `key`. */
-function withEntry(path: string, config: object, key: string, entry: (old: object) => Entry): object {
+function withEntry(path: string, config: object, key: string, entry: Entry): object {
   const auths = objectIn(path, config, 'auths');
   const old = member(auths, key) ?? {};
   if (!isObject(old)) throw new CredentialsError(path, `the entry ${shown(key)} is not an object`);
   const others = Object.entries(old).filter(([name]) => !credentialMembers.includes(name));
-  return { ...config, auths: { ...auths, [key]: { ...entry(old), ...Object.fromEntries(others) } } };
+  return { ...config, auths: { ...auths, [key]: { ...entry, ...Object.fromEntries(others) } } };
 }
