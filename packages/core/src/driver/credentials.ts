@@ -87,9 +87,9 @@ export class CredentialMemory {
   /** The registry refused what it was sent: all is looked up anew, and the keychain is told which one `was` it. */
   refuse(origin: string, was: (credential: Credential) => boolean): void {
     for (const [key, { found }] of this.#entries) {
-      const credential = found?.credential;
-      if (credential != null && key.startsWith(`${origin} `) && was(credential))
-        bounded(this.#refused, origin, credential, limit);
+      const credential = key.startsWith(`${origin} `) ? (found?.credential ?? null) : null;
+      if (credential === null || !was(credential)) continue;
+      bounded(this.#refused, origin, credential, limit);
     }
     this.forget(origin);
   }
