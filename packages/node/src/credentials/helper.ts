@@ -19,7 +19,7 @@ import { endWithProcess } from './running.ts';
 export interface HelperOptions {
   /** What the program gets, and whose `PATH` it is looked up on. Default: the process's. */
   readonly env?: Readonly<Record<string, string | undefined>>;
-  /** How long one call may take. Default: 30,000 ms, since a keychain may ask its owner first. */
+  /** How long one call may take. Default: 20,000 ms: a keychain may ask its owner first, and the driver gives a look-up 30 s. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignalLike;
 }
@@ -139,7 +139,7 @@ async function callHelper(
   input: string,
   options: HelperOptions,
 ): Promise<Call> {
-  const { env = process.env, timeoutMs = 30_000, signal } = options;
+  const { env = process.env, timeoutMs = 20_000, signal } = options;
   const program = await find(name, env);
   const before = lastCalls.get(program) ?? Promise.resolve();
   const turn = before.then(() => {
