@@ -49,9 +49,9 @@ function registryOf(address: string, host: string, text: string): Registry {
 }
 
 function refuseName(text: string): never {
-  throw new TypeError(
-    `[@reg/node] a registry is named host, host:port or by its address, not ${shown(text)}`,
-  );
+  // What has an `@` may hold a password.
+  const given = text.includes('@') ? 'a text with an @' : shown(text);
+  throw new TypeError(`[@reg/node] a registry is named host, host:port or by its address, not ${given}`);
 }
 
 /** Those of `keys` that are the registry's, or the namespace's alone. */

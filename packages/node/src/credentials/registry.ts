@@ -29,7 +29,9 @@ const hubHosts: readonly string[] = ['docker.io', 'index.docker.io', 'registry-1
 export function registryAt(origin: string): Registry {
   const url = URL.canParse(origin) ? new URL(origin) : null;
   if (url === null || url.origin !== origin) {
-    throw new TypeError(`[@reg/node] a credential is looked for by origin, not ${JSON.stringify(origin)}`);
+    // What has an `@` may hold a password.
+    const given = origin.includes('@') ? 'a text with an @' : JSON.stringify(origin);
+    throw new TypeError(`[@reg/node] a credential is looked for by origin, not ${given}`);
   }
   const { protocol, host, hostname, port } = url;
   if (protocol === 'https:' && hubHosts.includes(host)) {
