@@ -66,7 +66,7 @@ export async function openClient(setting: ClientSetting): Promise<Client> {
 async function keychainFor({ registry, options, given, surroundings }: ClientSetting): Promise<Keychain> {
   if (options.anonymous === true) return anonymousKeychain;
   if (given !== null) return keychainOf(given, registry.origin);
-  const { defaultKeychain } = await import('@reg/node/credentials');
+  const { defaultKeychain } = await import('./keychain.ts');
   return defaultKeychain({ env: surroundings.env });
 }
 
