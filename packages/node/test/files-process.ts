@@ -4,8 +4,9 @@
  * What is imported is loaded when it is needed, so that there is a before.
  */
 
-import fs, { writeSync } from 'node:fs';
+import fs, { readdirSync, rmSync, writeSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
+import { dirname, join } from 'node:path';
 
 const [, , what, path = '', argument = ''] = process.argv;
 
@@ -89,6 +90,17 @@ const deeds: Readonly<Record<string, () => Promise<void>>> = {
       await save('r.example', String(i));
       say(`done ${i}`);
     }
+  },
+  /** Saves once, while a former holder of the lock, who does not know yet, clears the folder of what it takes for left behind. */
+  async cleared() {
+    let left = 1;
+    await watch((name) => {
+      if (name !== 'before rename' || left-- === 0) return;
+      for (const file of readdirSync(dirname(path)))
+        if (file.includes('.reg-')) rmSync(join(dirname(path), file));
+      say('cleared');
+    });
+    await save('r.example', 'new');
   },
   /** Saves once and says each step; is killed at the step whose number is `argument`. */
   async crash() {

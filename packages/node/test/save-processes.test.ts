@@ -144,6 +144,15 @@ test(`file-write-07: ${saverCount} processes save at once, and no reader sees ha
     expect((await keychain.find(`https://${host}`))?.credential).toMatchObject({ password: 'x' });
 });
 
+test('what was to be put in place is written again when a former holder of the lock takes it away', async () => {
+  const path = config();
+  const child = start('cleared', path);
+  const exited = once(child, 'exit');
+  expect(await saidBy(child)).toEqual(['cleared']);
+  expect((await exited)[0]).toBe(0);
+  expect(passwordsIn(path)).toMatchObject({ 'r.example': 'new' });
+});
+
 test('file-write-06: killed at every step of a save, the file is the old one or the new one', {
   timeout: 180_000,
 }, async () => {

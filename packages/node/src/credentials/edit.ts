@@ -68,11 +68,16 @@ async function editOnce<T>(path: string, held: Held, change: (config: object) =>
   try {
     await replaceFile(path, written, { confirm });
   } catch (error) {
-    // Whoever took the lock over has removed what was about to be put in place: that is no fault of the disk.
+    // What was about to be put in place was removed by who took the lock over, or by one who lost it to us and did not know
+    // yet: that is no fault of the disk.
     await held();
-    throw error;
+    throw isGone(error) ? new LockLostError(path) : error;
   }
   return result;
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }
 
 /** The config at `path`, an empty one where there is none. Rejects with `CredentialsError` for what is none. */
