@@ -1,5 +1,5 @@
 /**
- * What `registryAuth` adds to a request whose token is in memory (budget: 1.05).
+ * What `registryAuth` adds to a request whose token is in memory (budget: 1.05), and to one that is none of its business.
  *
  * Rules of this file: each pair is the same request over the same kind of connection, once through `registryAuth` and once
  * with a ready `Authorization` header on bare undici, the order turning from pair to pair, so that what the machine does
@@ -21,32 +21,35 @@ const warmup = Number(values.warmup);
 
 const worker = new Worker(new URL('registry.ts', import.meta.url));
 const [address] = (await once(worker, 'message')) as [Address];
-const url = `${address.url}/v2/team/app/tags/list`;
+const tags = `${address.url}/v2/team/app/tags/list`;
+/** A path without `/v2/`, which the registry does not have. */
+const other = `${address.url}/healthz`;
 
 type Client = () => Promise<void>;
 
-function client(dispatcher: Dispatcher, headers: Record<string, string>): Client {
+function client(dispatcher: Dispatcher, headers: Record<string, string>, url = tags, status = 200): Client {
   return async () => {
     const { statusCode, body } = await request(url, { dispatcher, headers });
     await body.text();
-    if (statusCode !== 200) throw new Error(`${url} answered ${statusCode}`);
+    if (statusCode !== status) throw new Error(`${url} answered ${statusCode}`);
   };
 }
 
 const ready = { authorization: `Bearer ${address.token}`, 'user-agent': 'bench' };
 const bare = client(new Agent(), ready);
 const twin = client(new Agent(), ready);
-const ours = client(
-  new Agent().compose(
-    registryAuth({
-      keychain: staticKeychain({
-        [address.host]: { type: 'password', username: 'alice', password: 'wonderland' },
-      }),
-      policy: { realms: { pairs: [address.pair] } },
+const composed = new Agent().compose(
+  registryAuth({
+    keychain: staticKeychain({
+      [address.host]: { type: 'password', username: 'alice', password: 'wonderland' },
     }),
-  ),
-  { 'user-agent': 'bench' },
+    policy: { realms: { pairs: [address.pair] } },
+  }),
 );
+const plain = { 'user-agent': 'bench' };
+const ours = client(composed, plain);
+const oursElsewhere = client(composed, plain, other, 404);
+const bareElsewhere = client(new Agent(), plain, other, 404);
 
 async function timed(run: Client): Promise<number> {
   const start = performance.now();
@@ -74,6 +77,7 @@ async function compare(a: Client, b: Client): Promise<{ a: number; b: number; ra
 const microseconds = (ms: number): string => `${(ms * 1_000).toFixed(1)} µs`;
 const equals = await compare(twin, bare);
 const measured = await compare(ours, bare);
+const elsewhere = await compare(oursElsewhere, bareElsewhere);
 await worker.terminate();
 
 console.log(`a warm request, median of ${pairs} interleaved pairs, on Node ${process.version}
@@ -81,5 +85,7 @@ console.log(`a warm request, median of ${pairs} interleaved pairs, on Node ${pro
   with a ready header          ${microseconds(measured.b)}
   ratio                        ${measured.ratio.toFixed(3)}
   ratio of two bare clients    ${equals.ratio.toFixed(3)}
+a request that is no registry's, through registryAuth and without
+  ratio                        ${elsewhere.ratio.toFixed(3)}
 again: npx -y pnpm bench --pairs ${pairs} --warmup ${warmup}`);
 process.exit();
