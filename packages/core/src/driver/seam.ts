@@ -100,8 +100,9 @@ export class Seam<R, Q extends RegistryRequest> {
 
   /** The registry refused this grant: it is not used again, wherever it is kept. */
   refuse(grant: Grant): void {
-    const { cache, policy } = this.#parts;
+    const { cache, policy, store } = this.#parts;
     cache.drop(grant);
+    if (store === null) return;
     bounded(this.#refused, headerFor(grant.authorization, grant.registry), true, policy.limits.cachedGrants);
   }
 
