@@ -32,7 +32,8 @@ export function servesOrigin(
 
 /** What undici made when it was loaded, unless the program was faster. */
 const initial = getGlobalDispatcher();
-const isUndicis = isBare(initial);
+/** Whether it is; found out when it is first asked. */
+let isUndicis: boolean | null = null;
 
 /**
  * Whether this is an `Agent` made without options, as undici's own is. undici keeps options under symbols that it shows to
@@ -52,8 +53,9 @@ function isBare(dispatcher: Dispatcher): boolean {
 /** undici's global dispatcher, if the program has set it, or composed or patched the one that undici set. */
 function chosenGlobally(): Dispatcher | null {
   const dispatcher = getGlobalDispatcher();
-  const isUntouched = dispatcher === initial && isUndicis && dispatcher.dispatch === Agent.prototype.dispatch;
-  return isUntouched ? null : dispatcher;
+  if (dispatcher !== initial || dispatcher.dispatch !== Agent.prototype.dispatch) return dispatcher;
+  isUndicis ??= isBare(initial);
+  return isUndicis ? null : dispatcher;
 }
 
 /** Chooses what sends each request of a client that was given this dispatcher, or none. */

@@ -2,6 +2,7 @@ export { markFailure } from '../error.ts';
 export type { Authorized, Authorizer, AuthorizerOptions, Delivered } from './authorizer.ts';
 export { createAuthorizer } from './authorizer.ts';
 export { TokenCache } from './cache.ts';
+export { monotonicNow } from './clock.ts';
 export { drive, isWaiting } from './drive.ts';
 export { anonymousKeychain, chainKeychains, staticKeychain } from './keychain.ts';
 export type {

@@ -10,6 +10,7 @@ import { member, objectIn, parseConfig, shown, textIn } from './config.ts';
 import { entryIn } from './entries.ts';
 import { CredentialsError } from './error.ts';
 import { readFileText } from './file.ts';
+import { isHelperName, programOf } from './helper.ts';
 import type { Helpers } from './helpers.ts';
 import {
   containersKeys,
@@ -145,7 +146,7 @@ export function helperIn(
 /** It is part of a program's name (requirement 128), and anything else may be a secret in the wrong place. */
 function helperName(path: string, value: object, name: string, at = ''): string {
   const helper = textIn(path, value, name, at);
-  if (helper !== '' && !/^[a-z0-9][a-z0-9._-]{0,63}$/i.test(helper)) {
+  if (helper !== '' && !isHelperName(helper)) {
     throw new CredentialsError(path, `${shown(name)}${at} is not the name of a helper`);
   }
   return helper;
@@ -189,8 +190,4 @@ async function askHelper(
       return { credential, source: `${program}, named by ${path}`, expiresAt };
     }
   }
-}
-
-function programOf(helper: string): string {
-  return `docker-credential-${helper}`;
 }

@@ -158,7 +158,7 @@ async function callHelper(
 }
 
 /** `turn`, unless `signal` is first: whoever waits for another's call need not wait for its end. */
-function orAborted<T>(turn: Promise<T>, signal: AbortSignalLike): Promise<T> {
+export function orAborted<T>(turn: Promise<T>, signal: AbortSignalLike): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason);
     if (signal.aborted) abort();
@@ -257,13 +257,19 @@ function killGroup(pid: number | undefined, signal: 'SIGTERM' | 'SIGKILL'): void
   }
 }
 
-function programOf(name: string): string {
+/** The program of the helper `name`. Throws `CredentialsError` for what is no name of one. */
+export function programOf(name: string): string {
   return `docker-credential-${checkedName(name)}`;
+}
+
+/** Whether a text may be a part of a program's name (requirement 128). */
+export function isHelperName(name: string): boolean {
+  return /^[a-z0-9][a-z0-9._-]{0,63}$/i.test(name);
 }
 
 /** A part of a file's name and nothing more (CVE-2020-13347). What is not may be a secret in the wrong place. */
 function checkedName(name: string): string {
-  if (/^[a-z0-9][a-z0-9._-]{0,63}$/i.test(name)) return name;
+  if (isHelperName(name)) return name;
   throw new CredentialsError('docker-credential-*', 'what is configured is not the name of a helper');
 }
 

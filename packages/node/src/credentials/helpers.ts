@@ -8,10 +8,10 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import type { Credential } from '@reg/core';
-import type { AbortSignalLike } from '@reg/core/driver';
+import { type AbortSignalLike, monotonicNow as now } from '@reg/core/driver';
 import { sendable } from './entry.ts';
 import { CredentialsError } from './error.ts';
-import { helperGet } from './helper.ts';
+import { helperGet, orAborted } from './helper.ts';
 
 export interface HelpersOptions {
   /** Where helpers are looked for, and what they see. */
@@ -82,7 +82,7 @@ export class Helpers {
   async #wait(run: Run, signal: AbortSignalLike | undefined): Promise<HelperAnswer> {
     run.waiting++;
     try {
-      return await unlessAborted(run.answer, signal);
+      return await (signal === undefined ? run.answer : orAborted(run.answer, signal));
     } catch (error) {
       if (this.#options.onError !== 'anonymous' || !(error instanceof CredentialsError)) throw error;
       return { kind: 'failed', fault: error };
@@ -144,25 +144,4 @@ function holds(answer: HelperAnswer | undefined, credential: Credential | undefi
 function credentialFrom(program: string, username: string, secret: string): Credential {
   if (username === tokenUser) return { type: 'identity', token: secret };
   return sendable(program, 'the answer', { type: 'password', username, password: secret });
-}
-
-/** Epoch milliseconds that never go back: the driver's clock. */
-function now(): number {
-  return performance.timeOrigin + performance.now();
-}
-
-/** As `promise`, or rejects with the reason of `signal` as soon as it aborts. */
-async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignalLike | undefined): Promise<T> {
-  if (signal === undefined) return promise;
-  if (signal.aborted) throw signal.reason;
-  let stop = () => {};
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(signal.reason);
-    signal.addEventListener('abort', stop);
-  });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
 }

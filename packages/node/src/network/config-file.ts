@@ -8,7 +8,7 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import type { Environment } from './proxy.ts';
 
 /** Whose files. */
@@ -22,7 +22,8 @@ export interface Owner {
 /** `$XDG_CONFIG_HOME` or `~/.config`; `null` for a user without a home, as clusters assign them. */
 export function configFolder({ env = process.env, home }: Owner): string | null {
   const folder = env['XDG_CONFIG_HOME'];
-  if (folder) return folder;
+  // A relative one counts for nothing (XDG Base Directory Specification).
+  if (folder && isAbsolute(folder)) return folder;
   const own = homeFolder(home);
   return own === null ? null : join(own, '.config');
 }

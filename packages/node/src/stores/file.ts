@@ -12,7 +12,7 @@
 import { randomBytes } from 'node:crypto';
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
-import type { Now, StoreEntry, StoreKey, TokenStore } from '@reg/core/driver';
+import { monotonicNow, type Now, type StoreEntry, type StoreKey, type TokenStore } from '@reg/core/driver';
 import { withLock } from '../files/lock.ts';
 import { type Kept, nameOf, seal, unseal } from './entry.ts';
 import { PrivateFolder } from './folder.ts';
@@ -216,9 +216,6 @@ class Store implements FileTokenStore {
     return { kind, token, asked, granted, obtainedAt: kept.obtainedAt - late - ahead, expiresAt };
   }
 }
-
-/** Epoch milliseconds that do not go back, as the driver counts them. */
-const monotonicNow: Now = () => performance.timeOrigin + performance.now();
 
 /** Not ended, not from the future, and of a life that the driver gives. */
 function isAlive({ obtainedAt, expiresAt }: Kept, wall: number): boolean {
