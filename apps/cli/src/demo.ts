@@ -6,12 +6,12 @@
  */
 
 import { canary, startRegistry } from '@reg/testing';
-import { openClient } from './client.ts';
-import { paintFor, widthOf } from './paint.ts';
+import { renderTrace, trace } from './commands/trace.ts';
 import { runInProcess } from './process.ts';
-import { report } from './report.ts';
+import { openClient } from './registry/client.ts';
+import { report } from './report/report.ts';
 import type { Surroundings } from './surroundings.ts';
-import { renderTrace, trace } from './trace.ts';
+import { paintFor, widthOf } from './terminal/paint.ts';
 
 const username = 'dockerhubuser';
 const repository = 'library/busybox';

@@ -6,7 +6,7 @@
  */
 
 import process from 'node:process';
-import { exitCode } from './exit-code.ts';
+import { exitCode } from './report/exit-code.ts';
 import { Stop, type Surroundings } from './surroundings.ts';
 
 /** 128 and the number of the signal, as shells report it. */

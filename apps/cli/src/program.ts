@@ -6,10 +6,10 @@
  */
 
 import { Command, CommanderError, Option } from 'commander';
-import { exitCode } from './exit-code.ts';
-import type { NetworkOptions } from './options.ts';
+import { type TraceFormat, traceFormats } from './commands/trace-format.ts';
+import type { NetworkOptions } from './registry/options.ts';
+import { exitCode } from './report/exit-code.ts';
 import type { Surroundings } from './surroundings.ts';
-import { type TraceFormat, traceFormats } from './trace-format.ts';
 import { version } from './version.ts';
 
 /**
@@ -26,7 +26,7 @@ export function program(surroundings: Surroundings): (args: readonly string[]) =
     } catch (error) {
       // Help and version were asked for and printed.
       if (error instanceof CommanderError && error.exitCode === 0) return exitCode.ok;
-      const { report } = await import('./report.ts');
+      const { report } = await import('./report/report.ts');
       return report(error, helpFor(root, args), surroundings);
     }
   };
@@ -76,7 +76,7 @@ Examples:
   reg tags localhost:5000/team/app -u alice --password-stdin < password.txt`,
     )
     .action(async (repository: string, options: NetworkOptions) => {
-      const { tags } = await import('./actions.ts');
+      const { tags } = await import('./commands/actions.ts');
       await tags(repository, options, surroundings);
     });
 
@@ -95,7 +95,7 @@ Examples:
   reg trace https://registry.example/v2/ -o har > auth.har`,
     )
     .action(async (about: string, options: NetworkOptions & { readonly output: TraceFormat }) => {
-      const { trace } = await import('./actions.ts');
+      const { trace } = await import('./commands/actions.ts');
       await trace(about, options, surroundings);
     });
   return root;

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { canary } from '@reg/testing';
 import { expect, onTestFinished, test } from 'vitest';
-import { openClient, policyFor } from '../src/client.ts';
+import { openClient, policyFor } from '../src/registry/client.ts';
 import { registryFor } from './run.ts';
 
 test('the credential of the command line is for the registry it names, and no other is sent it', async () => {

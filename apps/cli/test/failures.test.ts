@@ -2,9 +2,9 @@ import { stripVTControlCharacters } from 'node:util';
 import type { Failure, FailureKind } from '@reg/core';
 import { allow, canary, type Fault, type RegistryOptions } from '@reg/testing';
 import { describe, expect, test } from 'vitest';
-import type { Again } from '../src/argument.ts';
-import { codeOfFailure, codeOfStatus } from '../src/exit-code.ts';
-import { hintFor } from '../src/hint.ts';
+import type { Again } from '../src/registry/argument.ts';
+import { hintFor } from '../src/registry/hint.ts';
+import { codeOfFailure, codeOfStatus } from '../src/report/exit-code.ts';
 import { hintIn, type RunOptions, registryFor, run } from './run.ts';
 
 const password = canary('password');

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { canary } from '@reg/testing';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { exitCode } from '../src/exit-code.ts';
+import { exitCode } from '../src/report/exit-code.ts';
 import { Stop } from '../src/surroundings.ts';
 import { hintIn, registryFor, run } from './run.ts';
 

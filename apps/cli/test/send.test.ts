@@ -11,7 +11,7 @@ import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { refuseAddress } from '@reg/node/network';
 import { type Registry, type RegistryOptions, startRegistry } from '@reg/testing';
 import { afterEach, describe, expect, test } from 'vitest';
-import { openTransport, type TransportOptions } from '../src/send.ts';
+import { openTransport, type TransportOptions } from '../src/transport/send.ts';
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {

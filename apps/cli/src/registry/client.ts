@@ -7,11 +7,11 @@
 
 import type { PartialPolicy } from '@reg/core';
 import { anonymousKeychain, createAuthorizer, type Delivered, type Keychain } from '@reg/core/driver';
-import type { Body } from './body.ts';
+import type { Surroundings } from '../surroundings.ts';
+import type { Body } from '../transport/body.ts';
+import { openTransport } from '../transport/send.ts';
+import { version } from '../version.ts';
 import { type GivenCredential, type NetworkOptions, readAuthorities } from './options.ts';
-import { openTransport } from './send.ts';
-import type { Surroundings } from './surroundings.ts';
-import { version } from './version.ts';
 
 export interface Client {
   /** The registry's own answer to a GET of `url`. Rejects as `Authorizer.request` does. */

@@ -6,10 +6,10 @@
  */
 
 import { endpoint, formatReference, parseReference, type Reference, toVisible } from '@reg/core';
-import { Complaint, usage } from './complaint.ts';
-import { exitCode } from './exit-code.ts';
+import { Complaint, usage } from '../report/complaint.ts';
+import { exitCode } from '../report/exit-code.ts';
+import { quote } from '../report/shell.ts';
 import type { NetworkOptions } from './options.ts';
-import { quote } from './shell.ts';
 
 /** What a command is about. */
 export interface Target {

@@ -9,11 +9,11 @@ import { STATUS_CODES } from 'node:http';
 import { describe, type Failure, isRegistryAuthError, type Problem } from '@reg/core';
 import type { Delivered } from '@reg/core/driver';
 import type { Transcript } from '@reg/core/transcript';
+import { Complaint } from '../report/complaint.ts';
+import { codeOfFailure, codeOfStatus, exitCode } from '../report/exit-code.ts';
+import { SendError } from '../transport/send-error.ts';
 import type { Again } from './argument.ts';
-import { Complaint } from './complaint.ts';
-import { codeOfFailure, codeOfStatus, exitCode } from './exit-code.ts';
 import { hintFor, onward } from './hint.ts';
-import { SendError } from './send-error.ts';
 
 /** What is wrong with an answer, or `null` when it is the one that was asked for. */
 export function complaintAbout(delivered: Delivered<unknown>, again: Again): Complaint | null {

@@ -5,11 +5,11 @@
  * stdout gets data, stderr gets talk; what ends a command is thrown, and said by `report`.
  */
 
-import { type Again, againFor, type Target, tagsTarget, traceTarget } from './argument.ts';
-import { type Client, openClient } from './client.ts';
-import { givenCredential, type NetworkOptions, readOrigin } from './options.ts';
-import { paintFor, widthOf } from './paint.ts';
-import type { Surroundings } from './surroundings.ts';
+import { type Again, againFor, type Target, tagsTarget, traceTarget } from '../registry/argument.ts';
+import { type Client, openClient } from '../registry/client.ts';
+import { givenCredential, type NetworkOptions, readOrigin } from '../registry/options.ts';
+import type { Surroundings } from '../surroundings.ts';
+import { paintFor, widthOf } from '../terminal/paint.ts';
 import { renderTags, tagPages } from './tags.ts';
 import { renderTrace, trace as traceOf } from './trace.ts';
 import type { TraceFormat } from './trace-format.ts';

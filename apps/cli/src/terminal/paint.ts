@@ -6,7 +6,7 @@
  */
 
 import type { TextRole } from '@reg/core/transcript';
-import type { Output, Surroundings } from './surroundings.ts';
+import type { Output, Surroundings } from '../surroundings.ts';
 
 /** Colours `text` for what it is. */
 export type Paint = (role: TextRole, text: string) => string;

@@ -6,8 +6,8 @@
  */
 
 import { type Problem, toVisible } from '@reg/core';
+import type { Paint } from '../terminal/paint.ts';
 import { type ExitCode, exitCode } from './exit-code.ts';
-import type { Paint } from './paint.ts';
 
 /** A place in a text: UTF-16 units from its start. */
 export interface Place {

@@ -5,10 +5,10 @@
  */
 
 import { CommanderError } from 'commander';
+import { Stop, type Surroundings } from '../surroundings.ts';
+import { paintFor, widthOf } from '../terminal/paint.ts';
 import { Complaint, renderComplaint } from './complaint.ts';
 import { exitCode } from './exit-code.ts';
-import { paintFor, widthOf } from './paint.ts';
-import { Stop, type Surroundings } from './surroundings.ts';
 
 /**
  * Says why the command ended, if there is anything to say.

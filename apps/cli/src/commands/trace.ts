@@ -7,11 +7,11 @@
 
 import { isRegistryAuthError } from '@reg/core';
 import { type Transcript, toCurl, toHar, toJson, toMermaid, toText } from '@reg/core/transcript';
-import { complaintAbout, complaintFrom } from './answer.ts';
-import type { Again } from './argument.ts';
-import type { Client } from './client.ts';
-import { Complaint } from './complaint.ts';
-import type { Paint } from './paint.ts';
+import { complaintAbout, complaintFrom } from '../registry/answer.ts';
+import type { Again } from '../registry/argument.ts';
+import type { Client } from '../registry/client.ts';
+import { Complaint } from '../report/complaint.ts';
+import type { Paint } from '../terminal/paint.ts';
 import type { TraceFormat } from './trace-format.ts';
 
 export interface Trace {

@@ -7,12 +7,12 @@
 
 import { nextPage, toVisible } from '@reg/core';
 import type { Delivered } from '@reg/core/driver';
-import { complaintAbout, complaintFrom } from './answer.ts';
-import type { Again } from './argument.ts';
-import type { Body } from './body.ts';
-import type { Client } from './client.ts';
-import { Complaint } from './complaint.ts';
-import { exitCode } from './exit-code.ts';
+import { complaintAbout, complaintFrom } from '../registry/answer.ts';
+import type { Again } from '../registry/argument.ts';
+import type { Client } from '../registry/client.ts';
+import { Complaint } from '../report/complaint.ts';
+import { exitCode } from '../report/exit-code.ts';
+import type { Body } from '../transport/body.ts';
 
 /** Decoded bytes of one page: room for 250,000 tags of the longest kind, 128 characters, two quotes and a comma. */
 const PAGE_BYTES = 32 * 1024 * 1024;

@@ -9,9 +9,9 @@ import { isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
 import { addAbortSignal } from 'node:stream';
 import { toVisible } from '@reg/core';
-import { usage } from './complaint.ts';
-import { quote } from './shell.ts';
-import type { Input, Surroundings } from './surroundings.ts';
+import { usage } from '../report/complaint.ts';
+import { quote } from '../report/shell.ts';
+import type { Input, Surroundings } from '../surroundings.ts';
 
 /** The options that every command with a registry has. */
 export interface NetworkOptions {

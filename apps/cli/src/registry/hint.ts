@@ -6,9 +6,9 @@
  */
 
 import type { Failure } from '@reg/core';
+import { isMendedByTrust } from '../report/exit-code.ts';
+import { quote } from '../report/shell.ts';
 import type { Again } from './argument.ts';
-import { isMendedByTrust } from './exit-code.ts';
-import { quote } from './shell.ts';
 
 const signIn = '-u NAME --password-stdin < FILE';
 
