@@ -6,7 +6,7 @@
  */
 
 import { canary, startRegistry } from '@reg/testing';
-import { renderTrace, trace } from './commands/trace.ts';
+import { renderTrace, traceOf } from './commands/trace.ts';
 import { runInProcess } from './process.ts';
 import { openClient } from './registry/client.ts';
 import { report } from './report/report.ts';
@@ -50,7 +50,7 @@ async function demo(surroundings: Surroundings): Promise<number> {
       '',
     );
     const url = new URL(`${registry.url}/v2/${repository}/tags/list`);
-    const { transcript, complaint } = await trace(client, url, {
+    const { transcript, complaint } = await traceOf(client, url, {
       command,
       plainHttp: command,
       trace: command,
@@ -84,4 +84,6 @@ async function demo(surroundings: Surroundings): Promise<number> {
   }
 }
 
-runInProcess((surroundings) => demo(surroundings).catch((error) => report(error, command, surroundings)));
+runInProcess((surroundings) =>
+  demo(surroundings).catch((error) => report(error, { help: command, args: [] }, surroundings)),
+);

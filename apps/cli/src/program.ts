@@ -5,11 +5,14 @@
  * nothing else.
  */
 
-import { Command, CommanderError, Option } from 'commander';
-import { type TraceFormat, traceFormats } from './commands/trace-format.ts';
-import type { NetworkOptions } from './registry/options.ts';
-import { exitCode } from './report/exit-code.ts';
+import { Command, CommanderError } from 'commander';
+import { type ExitCode, exitCode } from './report/exit-code.ts';
 import type { Surroundings } from './surroundings.ts';
+import type { Action } from './tree/act.ts';
+import { declareCredentials } from './tree/credentials.ts';
+import { declareHousekeeping } from './tree/housekeeping.ts';
+import { declareRead } from './tree/read.ts';
+import { declareUnderstand } from './tree/understand.ts';
 import { version } from './version.ts';
 
 /**
@@ -19,20 +22,24 @@ import { version } from './version.ts';
  */
 export function program(surroundings: Surroundings): (args: readonly string[]) => Promise<number> {
   return async (args) => {
-    const root = tree(surroundings);
+    let code: ExitCode = exitCode.ok;
+    const root = tree(surroundings, (ended) => {
+      code = ended;
+    });
     try {
       await root.parseAsync(args, { from: 'user' });
-      return exitCode.ok;
+      return code;
     } catch (error) {
       // Help and version were asked for and printed.
       if (error instanceof CommanderError && error.exitCode === 0) return exitCode.ok;
       const { report } = await import('./report/report.ts');
-      return report(error, helpFor(root, args), surroundings);
+      return report(error, { help: helpFor(root, args), args }, surroundings);
     }
   };
 }
 
-function tree(surroundings: Surroundings): Command {
+/** The whole tree, without an action having run. */
+export function tree(surroundings: Surroundings, ended: (code: ExitCode) => void): Command {
   const { stdout, stderr } = surroundings;
   const root = new Command('reg')
     .description('See, explain and use the authentication of container registries.')
@@ -54,75 +61,26 @@ function tree(surroundings: Surroundings): Command {
       'after',
       `
 Examples:
+  reg login ghcr.io -u alice              # verified, then stored
+  reg doctor ghcr.io/o/app --push         # why it does not work, and the fix
   reg trace docker.io/library/busybox     # every step to its tags, explained
-  reg tags ghcr.io/o/app -u alice --password-stdin < token.txt
 
-Credentials are those that \`docker login\` left, unless -u gives one.
-
-Exit codes:
-  0 done    1 unexpected    2 usage    3 not found    4 not authenticated
-  5 denied    6 unreachable    7 rate limited    8 credential file or helper
-  9 the registry does not keep to the protocol`,
+More: reg help exit-codes, reg help environment, reg help auth-files`,
     );
-
-  withNetwork(root.command('tags'))
-    .description('Print the tags of a repository, one a line.')
-    .argument('<repository>', 'like ghcr.io/o/app; without a registry it is at docker.io')
-    .addHelpText(
-      'after',
-      `
-Examples:
-  reg tags docker.io/library/busybox
-  reg tags localhost:5000/team/app -u alice --password-stdin < password.txt`,
-    )
-    .action(async (repository: string, options: NetworkOptions) => {
-      const { tags } = await import('./commands/actions.ts');
-      await tags(repository, options, surroundings);
-    });
-
-  withNetwork(root.command('trace'))
-    .description('Send one request and print the whole handshake, each step explained.')
-    .argument('<reference|url>', 'an image, a repository (its tags are asked for), or a URL')
-    .addOption(
-      new Option('-o, --output <format>', 'how to print it').choices(traceFormats).default(traceFormats[0]),
-    )
-    .addHelpText(
-      'after',
-      `
-Examples:
-  reg trace docker.io/library/busybox
-  reg trace ghcr.io/o/app:1 -o mermaid
-  reg trace https://registry.example/v2/ -o har > auth.har`,
-    )
-    .action(async (about: string, options: NetworkOptions & { readonly output: TraceFormat }) => {
-      const { trace } = await import('./commands/actions.ts');
-      await trace(about, options, surroundings);
-    });
+  const context = {
+    surroundings,
+    act:
+      <A extends readonly unknown[]>(action: Action<A>) =>
+      async (...args: A) => {
+        const code = await action(...args);
+        if (code !== undefined) ended(code);
+      },
+  };
+  declareCredentials(root, context);
+  declareUnderstand(root, context);
+  declareRead(root, context);
+  declareHousekeeping(root, context);
   return root;
-}
-
-function withNetwork(command: Command): Command {
-  return command
-    .helpOption('-h, --help', 'print this help')
-    .optionsGroup('Credential:')
-    .option('-u, --username <name>', 'user name; its password comes from stdin or $REG_PASSWORD')
-    .option('--password-stdin', 'read the password from stdin')
-    .addOption(
-      new Option('--anonymous', 'use no credential, whatever is stored').conflicts([
-        'username',
-        'passwordStdin',
-      ]),
-    )
-    .option(
-      '--trust-realm <origin>',
-      'a token server that may see the credential, like https://auth.example; repeatable',
-      (origin: string, before: readonly string[] = []) => [...before, origin],
-    )
-    .optionsGroup('Connection:')
-    .option('--plain-http', 'speak http, and send credentials over it')
-    .option('-k, --insecure', 'take any TLS certificate')
-    .option('--ca-file <file>', 'trust the authorities in this PEM file, and no others')
-    .optionsGroup('Other:');
 }
 
 /** Help stays readable on a wide terminal, and is not cut for a narrow one. */
@@ -131,7 +89,14 @@ function helpWidth(columns: number | undefined): number {
 }
 
 /** Without a better one: how the command is used. */
-function helpFor(root: Command, [name]: readonly string[]): string {
-  const command = root.commands.find((one) => one.name() === name);
-  return command === undefined ? 'reg --help' : `reg ${command.name()} --help`;
+function helpFor(root: Command, args: readonly string[]): string {
+  let command = root;
+  for (const arg of args) {
+    const next = command.commands.find((one) => one.name() === arg || one.aliases().includes(arg));
+    if (next === undefined) break;
+    command = next;
+  }
+  const names: string[] = [];
+  for (let one: Command | null = command; one !== null; one = one.parent) names.unshift(one.name());
+  return `${names.join(' ')} --help`;
 }

@@ -8,11 +8,35 @@
 import { nextPage, toVisible } from '@reg/core';
 import type { Delivered } from '@reg/core/driver';
 import { complaintAbout, complaintFrom } from '../registry/answer.ts';
-import type { Again } from '../registry/argument.ts';
+import { type Again, againFor, tagsTarget } from '../registry/argument.ts';
 import type { Client } from '../registry/client.ts';
+import type { NetworkOptions } from '../registry/options.ts';
+import { withClient } from '../registry/with-client.ts';
 import { Complaint } from '../report/complaint.ts';
 import { exitCode } from '../report/exit-code.ts';
+import type { Surroundings } from '../surroundings.ts';
 import type { Body } from '../transport/body.ts';
+
+export interface TagsOptions extends NetworkOptions {
+  readonly last?: string;
+  readonly limit?: string;
+  readonly include?: string;
+  readonly exclude?: string;
+  readonly output: 'text' | 'json' | 'ndjson';
+}
+
+/** `reg tags` */
+export async function tags(
+  repository: string,
+  options: TagsOptions,
+  surroundings: Surroundings,
+): Promise<undefined> {
+  const target = tagsTarget(repository, options);
+  const again = againFor('tags', target, options);
+  await withClient({ target, options, again, bodies: false }, surroundings, async (client) => {
+    for await (const page of tagPages(client, target.url, again)) surroundings.stdout.write(renderTags(page));
+  });
+}
 
 /** Decoded bytes of one page: room for 250,000 tags of the longest kind, 128 characters, two quotes and a comma. */
 const PAGE_BYTES = 32 * 1024 * 1024;

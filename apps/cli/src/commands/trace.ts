@@ -8,11 +8,44 @@
 import { isRegistryAuthError } from '@reg/core';
 import { type Transcript, toCurl, toHar, toJson, toMermaid, toText } from '@reg/core/transcript';
 import { complaintAbout, complaintFrom } from '../registry/answer.ts';
-import type { Again } from '../registry/argument.ts';
+import { type Again, againFor, traceTarget } from '../registry/argument.ts';
 import type { Client } from '../registry/client.ts';
-import { Complaint } from '../report/complaint.ts';
+import type { NetworkOptions, ScopeOptions } from '../registry/options.ts';
+import { withClient } from '../registry/with-client.ts';
+import { Complaint, usage } from '../report/complaint.ts';
+import type { Surroundings } from '../surroundings.ts';
 import type { Paint } from '../terminal/paint.ts';
-import type { TraceFormat } from './trace-format.ts';
+import { paintFor, widthOf } from '../terminal/paint.ts';
+import type { TraceFormat } from '../tree/trace-format.ts';
+
+export interface TraceOptions extends NetworkOptions, ScopeOptions {
+  readonly output: TraceFormat;
+  readonly out?: string;
+  readonly replay?: string;
+  readonly showClaims?: boolean;
+}
+
+/** `reg trace` */
+export async function trace(
+  about: string | undefined,
+  options: TraceOptions,
+  surroundings: Surroundings,
+): Promise<undefined> {
+  if (about === undefined) throw usage('what is to be traced?');
+  const { stdout, env } = surroundings;
+  const target = traceTarget(about, options);
+  const again = againFor('trace', target, options);
+  await withClient({ target, options, again, bodies: true }, surroundings, async (client) => {
+    const { transcript, complaint } = await traceOf(client, target.url, again);
+    stdout.write(
+      renderTrace(transcript, options.output, { paint: paintFor(stdout, env), width: widthOf(stdout) }),
+    );
+    if (complaint === null) return;
+    // Where both are one screen, what was said and what it means are told apart.
+    if (stdout.isTTY === true) stdout.write('\n');
+    throw complaint;
+  });
+}
 
 export interface Trace {
   readonly transcript: Transcript;
@@ -21,7 +54,7 @@ export interface Trace {
 }
 
 /** Sends the request and tells what came of it. Rejects only when there is no transcript to show. */
-export async function trace(client: Client, url: URL, again: Again): Promise<Trace> {
+export async function traceOf(client: Client, url: URL, again: Again): Promise<Trace> {
   try {
     const delivered = await client.get(url);
     const complaint = complaintAbout(delivered, again);

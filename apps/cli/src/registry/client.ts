@@ -5,17 +5,40 @@
  * said. Whoever opens a client closes it: a kept connection would keep the process.
  */
 
-import type { PartialPolicy } from '@reg/core';
-import { anonymousKeychain, createAuthorizer, type Delivered, type Keychain } from '@reg/core/driver';
+import type { HeaderList, PartialPolicy } from '@reg/core';
+import {
+  type Authorized,
+  anonymousKeychain,
+  createAuthorizer,
+  type Delivered,
+  type Keychain,
+} from '@reg/core/driver';
 import type { Surroundings } from '../surroundings.ts';
 import type { Body } from '../transport/body.ts';
 import { openTransport } from '../transport/send.ts';
 import { version } from '../version.ts';
 import { type GivenCredential, type NetworkOptions, readAuthorities } from './options.ts';
 
+/** One request of the command's. */
+export interface Asked {
+  readonly method: string;
+  readonly url: URL;
+  readonly headers?: HeaderList;
+  /** Sent as it is; it can be sent again. */
+  readonly body?: Uint8Array;
+}
+
 export interface Client {
   /** The registry's own answer to a GET of `url`. Rejects as `Authorizer.request` does. */
   get(url: URL): Promise<Delivered<Body>>;
+  /** The registry's own answer. Rejects as `Authorizer.request` does. */
+  request(asked: Asked): Promise<Delivered<Body>>;
+  /** A token alone. Rejects as `Authorizer.authorize` does. */
+  authorize(about: {
+    readonly url: URL;
+    readonly method?: string;
+    readonly scopes?: string;
+  }): Promise<Authorized>;
   close(): void;
 }
 
@@ -50,12 +73,16 @@ export async function openClient(setting: ClientSetting): Promise<Client> {
     policy: policyFor(registry, options),
     transcript: { bodies },
   });
+  const { signal } = surroundings;
+  const request = ({ method, url, headers = [] }: Asked): Promise<Delivered<Body>> =>
+    authorizer.request({ method, url: url.href, headers, body: 'none' }, { signal });
   return {
+    request,
     get(url) {
       const headers = url.pathname.includes('/manifests/') ? ([['accept', manifestTypes]] as const) : [];
-      const request = { method: 'GET', url: url.href, headers, body: 'none' } as const;
-      return authorizer.request(request, { signal: surroundings.signal });
+      return request({ method: 'GET', url, headers });
     },
+    authorize: ({ url, ...about }) => authorizer.authorize({ ...about, url, signal }),
     close() {
       authorizer.close();
       transport.close();

@@ -10,12 +10,15 @@ import { paintFor, widthOf } from '../terminal/paint.ts';
 import { Complaint, renderComplaint } from './complaint.ts';
 import { exitCode } from './exit-code.ts';
 
-/**
- * Says why the command ended, if there is anything to say.
- *
- * @param help the hint where nothing knows a better one
- */
-export function report(error: unknown, help: string, { stderr, env, signal }: Surroundings): number {
+export interface CommandLine {
+  /** The hint where nothing knows a better one. */
+  readonly help: string;
+  /** As it was given: it may not even parse. */
+  readonly args: readonly string[];
+}
+
+/** Says why the command ended, if there is anything to say. */
+export function report(error: unknown, { help }: CommandLine, { stderr, env, signal }: Surroundings): number {
   const { reason } = signal;
   if (reason instanceof Stop) return reason.exitCode;
   // `reg` alone was shown how it is used.

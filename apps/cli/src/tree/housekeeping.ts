@@ -1,0 +1,79 @@
+/**
+ * The commands about this command, as they are written.
+ *
+ * Rules of this file: declarations; what a command does is in `commands/`, and loaded when it runs.
+ */
+
+import { Argument, type Command } from 'commander';
+import type { CacheOptions } from '../commands/cache.ts';
+import type { Context } from './act.ts';
+import { outputOption, withCommon } from './options.ts';
+
+export function declareHousekeeping(root: Command, { surroundings, act }: Context): void {
+  root.commandsGroup('Housekeeping:');
+
+  const cache = root.command('cache').description('The tokens that are kept for the next command.');
+  cache.helpCommand(false);
+  for (const [name, description] of [
+    ['ls', 'Print what is kept: for which registry, whose, until when. Never a token.'],
+    ['clear', 'Forget it, of one registry or of all.'],
+    ['path', 'Print the folder it is kept in.'],
+  ] as const) {
+    const command = cache.command(name).description(description);
+    if (name === 'clear') command.argument('[registry]', 'of this one only');
+    if (name === 'ls') command.addOption(outputOption(['text', 'json']));
+    withCommon(command)
+      .addHelpText('after', `\nExample:\n  reg cache ${name}`)
+      .action(
+        act(async (...args: readonly unknown[]) => {
+          const { cache } = await import('../commands/cache.ts');
+          const registry = name === 'clear' && typeof args[0] === 'string' ? args[0] : undefined;
+          return cache(name, registry, command.opts<CacheOptions>(), surroundings);
+        }),
+      );
+  }
+
+  withCommon(
+    root
+      .command('demo')
+      .description('Show the whole handshake on a registry that lives as long as this command does.'),
+  )
+    .addHelpText('after', '\nExample:\n  reg demo')
+    .action(
+      act(async () => {
+        const { demo } = await import('../commands/demo.ts');
+        return demo(surroundings);
+      }),
+    );
+
+  withCommon(
+    root
+      .command('completion')
+      .description('Print what makes a shell complete this command.')
+      .addArgument(new Argument('<shell>').choices(['bash', 'zsh', 'fish'])),
+  )
+    .addHelpText(
+      'after',
+      '\nExamples:\n  source <(reg completion bash)\n  reg completion fish > ~/.config/fish/completions/reg.fish',
+    )
+    .action(
+      act(async (shell: 'bash' | 'zsh' | 'fish') => {
+        const { completion } = await import('../commands/completion.ts');
+        return completion(shell, surroundings);
+      }),
+    );
+
+  withCommon(
+    root
+      .command('help')
+      .description('Print the help of a command, or about exit codes, environment or files.')
+      .argument('[topic...]', 'a command, or exit-codes, environment, auth-files'),
+  )
+    .addHelpText('after', '\nExamples:\n  reg help exit-codes\n  reg help login')
+    .action(
+      act(async (topic: readonly string[]) => {
+        const { help } = await import('../commands/help.ts');
+        return help(topic, root, surroundings);
+      }),
+    );
+}
