@@ -7,7 +7,7 @@
 
 import type { Failure, NetworkPhase } from './failure.ts';
 import type { Authorization, Grant, Need } from './grant.ts';
-import type { Head, HeaderList, Problem } from './message.ts';
+import type { Head, HeaderList, Problem, Timing } from './message.ts';
 import type { Secret } from './secret.ts';
 
 /** A caller's header fields. A value that may be a secret is bound to the origin the caller made the request for. */
@@ -74,6 +74,8 @@ export interface RegistryResponse {
   readonly problems: readonly Problem[];
   /** Nobody looked at the address that `addresses: 'unblocked'` is about. Absent otherwise. */
   readonly address?: 'unchecked';
+  /** As the transport measured it, if it did. */
+  readonly timing?: Timing;
 }
 
 export interface TokenAnswer {
@@ -88,6 +90,8 @@ export interface TokenAnswer {
   readonly retryAfterMs: number | null;
   /** Nobody looked at the address that `addresses: 'unblocked'` is about. Absent otherwise. */
   readonly address?: 'unchecked';
+  /** As the transport measured it, if it did. */
+  readonly timing?: Timing;
 }
 
 export interface Granted {

@@ -24,7 +24,7 @@ export type { Authorization, Grant, Need, Principal, TokenFault, TokenResponse }
 export { readTokenResponse } from './grant.ts';
 export type { Challenged, HandshakeState, Hint, Lesson, Open } from './handshake.ts';
 export { start, step } from './handshake.ts';
-export type { Head, HeaderList, Problem, RegistryRequest } from './message.ts';
+export type { Head, HeaderList, Problem, RegistryRequest, Timing } from './message.ts';
 export { builtInPairs } from './pairs.ts';
 export type { PartialPolicy, Policy, RealmPair, Scheme } from './policy.ts';
 export { completePolicy, defaultPolicy } from './policy.ts';

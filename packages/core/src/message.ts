@@ -15,6 +15,18 @@ export interface Head {
   readonly url?: string;
 }
 
+/**
+ * Where the time of one request went, in milliseconds. For people: no machine decides by it. `null` is what was not done for
+ * this request, as on a kept connection or for a host that is an address.
+ */
+export interface Timing {
+  readonly lookupMs: number | null;
+  readonly connectMs: number | null;
+  readonly tlsMs: number | null;
+  /** From the request sent to the head of its response. */
+  readonly waitMs: number;
+}
+
 /** One entry of a registry's `errors` array (distribution-spec "Error Codes"), decoded and bounded by the driver. */
 export interface Problem {
   readonly code: string;

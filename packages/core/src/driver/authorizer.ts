@@ -28,7 +28,7 @@ import { TokenCache } from './cache.ts';
 import { Aborted, monotonicNow, startDeadline, timerSleep, unlessAborted } from './clock.ts';
 import { CredentialMemory } from './credentials.ts';
 import { drive } from './drive.ts';
-import { Exchanger, noResponse, unchecked } from './exchanger.ts';
+import { Exchanger, measured, noResponse } from './exchanger.ts';
 import { Gate } from './gate.ts';
 import { anonymousKeychain } from './keychain.ts';
 import { ChallengeMemory } from './memory.ts';
@@ -476,7 +476,7 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
       const problems = text === null || !isClientError(reply.head) ? [] : readProblems(text);
       if (this.#bodies) operation.recorder.body(text);
       const answer = { type: 'response', at: this.#now(), head: reply.head, problems } as const;
-      return { ...answer, ...unchecked(outgoing.addresses, reply) };
+      return { ...answer, ...measured(outgoing.addresses, reply) };
     } catch (error) {
       if (signal.aborted) throw new Aborted('aborted');
       operation.cause = error;

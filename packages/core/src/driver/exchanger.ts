@@ -9,7 +9,7 @@ import type { Addresses, ExchangeAnswer, NoResponse, TokenSend } from '../effect
 import { beginExchange, type ExchangeState, type Requester, stepExchange } from '../exchange.ts';
 import type { NetworkPhase } from '../failure.ts';
 import type { Need } from '../grant.ts';
-import type { RegistryRequest } from '../message.ts';
+import type { RegistryRequest, Timing } from '../message.ts';
 import type { Policy } from '../policy.ts';
 import { Aborted, unlessAborted } from './clock.ts';
 import { drive } from './drive.ts';
@@ -121,7 +121,7 @@ export class Exchanger<R, Q extends RegistryRequest> {
       const { head } = reply;
       const wait = retryAfterMs(head, this.#now);
       const answer = { type: 'token-response', at, sentAt, head, text, retryAfterMs: wait } as const;
-      return { answer: { ...answer, ...unchecked(effect.addresses, reply) }, cause: undefined };
+      return { answer: { ...answer, ...measured(effect.addresses, reply) }, cause: undefined };
     } catch (error) {
       if (signal.aborted) throw new Aborted('aborted');
       return { answer: noResponse(error, this.#now(), reply === null ? 'unknown' : 'body'), cause: error };
@@ -146,9 +146,18 @@ function outgoing<Q extends RegistryRequest>(effect: TokenSend): Outgoing<Q> {
   };
 }
 
-/** What an answer says of its address: nothing, unless somebody should have looked at it and no transport says it did. */
-export function unchecked(addresses: Addresses, { address }: Reply<unknown>): { address?: 'unchecked' } {
-  return addresses === 'any' || address === 'checked' ? {} : { address: 'unchecked' };
+/**
+ * What an answer says of how it came: of its address nothing, unless somebody should have looked at it and no transport says it
+ * did; of its time what the transport measured.
+ */
+export function measured(
+  addresses: Addresses,
+  { address, timing }: Reply<unknown>,
+): { address?: 'unchecked'; timing?: Timing } {
+  return {
+    ...(addresses === 'any' || address === 'checked' ? {} : { address: 'unchecked' as const }),
+    ...(timing === undefined ? {} : { timing }),
+  };
 }
 
 const phases: readonly NetworkPhase[] = ['lookup', 'connect', 'tls', 'send', 'head', 'body'];

@@ -8,7 +8,7 @@ import type { Credential } from '../credential.ts';
 import type { Addresses } from '../effect.ts';
 import type { NetworkPhase } from '../failure.ts';
 import type { Challenged } from '../handshake.ts';
-import type { Head, HeaderList, RegistryRequest } from '../message.ts';
+import type { Head, HeaderList, RegistryRequest, Timing } from '../message.ts';
 
 /** The part of the platform's `AbortSignal` that is used. */
 export interface AbortSignalLike {
@@ -43,6 +43,8 @@ export interface Reply<R> {
   readonly raw: R;
   /** `checked`: no address that the host's name stands for is blocked, or the request may go to `any`. Else left out. */
   readonly address?: 'checked';
+  /** Where the time went until the head was there, if the transport measures it. */
+  readonly timing?: Timing;
   /** The decoded body, or `null` when it holds more than `limit` bytes after decompression; the rest is then dropped. */
   text(limit: number): Promise<string | null>;
   /**

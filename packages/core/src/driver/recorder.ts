@@ -346,7 +346,7 @@ function tokenSend(effect: TokenSend, hiding: Redactor): RecordedSend {
 // Answers.
 
 function responseOf(
-  { at, head, problems, address }: HandshakeAnswer & { type: 'response' },
+  { at, head, problems, address, timing }: HandshakeAnswer & { type: 'response' },
   body: string | null,
   hiding: Redactor,
 ): RecordedResponse {
@@ -357,6 +357,7 @@ function responseOf(
     problems: hiding.problems(problems),
     body: body === null ? null : hiding.prose(body),
     ...(address === undefined ? {} : { address }),
+    ...(timing === undefined ? {} : { timing }),
   };
 }
 
@@ -364,7 +365,7 @@ function tokenAnswerOf(
   answer: ExchangeAnswer & { type: 'token-response' },
   hiding: Redactor,
 ): RecordedTokenAnswer {
-  const { type, at, sentAt, head, text, retryAfterMs, address } = answer;
+  const { type, at, sentAt, head, text, retryAfterMs, address, timing } = answer;
   const shape = text === null ? null : hiding.tokenBody(text);
   return {
     type,
@@ -374,6 +375,7 @@ function tokenAnswerOf(
     text: shape,
     retryAfterMs,
     ...(address === undefined ? {} : { address }),
+    ...(timing === undefined ? {} : { timing }),
   };
 }
 

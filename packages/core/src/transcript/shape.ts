@@ -16,7 +16,7 @@ import {
 import type { Failure } from '../failure.ts';
 import type { Need } from '../grant.ts';
 import type { Hint } from '../handshake.ts';
-import type { Head, HeaderList, Problem, RegistryRequest } from '../message.ts';
+import type { Head, HeaderList, Problem, RegistryRequest, Timing } from '../message.ts';
 import type { Limits, Policy, RealmPair, Retry, Scheme } from '../policy.ts';
 import type { OpaqueScope, ResourceScope, Scope } from '../scope.ts';
 import {
@@ -67,6 +67,13 @@ const request = record<RegistryRequest>(
 );
 
 const head = record<Head>({ status: number, headers, url: text }, ['url']);
+
+const timing = record<Timing>({
+  lookupMs: nullable(number),
+  connectMs: nullable(number),
+  tlsMs: nullable(number),
+  waitMs: number,
+});
 
 const realmPair = record<RealmPair>({ registry: text, realm: text });
 
@@ -286,8 +293,9 @@ const response = record<Answer<'response'>>(
     problems,
     body: nullable(text),
     address: exactly('unchecked'),
+    timing,
   },
-  ['address'],
+  ['address', 'timing'],
 );
 
 const tokenResponse = record<Answer<'token-response'>>(
@@ -299,8 +307,9 @@ const tokenResponse = record<Answer<'token-response'>>(
     text: nullable(text),
     retryAfterMs: nullable(number),
     address: exactly('unchecked'),
+    timing,
   },
-  ['address'],
+  ['address', 'timing'],
 );
 
 const noResponse = record<Answer<'no-response'>>({

@@ -9,7 +9,7 @@ import type { Granted, NoResponse, Refused } from '../effect.ts';
 import type { Failure } from '../failure.ts';
 import type { Grant, Need } from '../grant.ts';
 import type { Hint } from '../handshake.ts';
-import type { Head, HeaderList, Problem, RegistryRequest } from '../message.ts';
+import type { Head, HeaderList, Problem, RegistryRequest, Timing } from '../message.ts';
 import type { Policy } from '../policy.ts';
 
 /** `redacted-` and a number: stands for one secret throughout a transcript, 0 for any that is not told apart from others. */
@@ -50,6 +50,8 @@ export interface RecordedResponse {
   readonly body: string | null;
   /** Nobody looked at the address behind a name of a peer's choice: a proxy, or a transport of the caller's, dialled it. */
   readonly address?: 'unchecked';
+  /** Where the time went, if the transport measured it. */
+  readonly timing?: Timing;
 }
 
 export interface RecordedTokenAnswer {
@@ -62,6 +64,7 @@ export interface RecordedTokenAnswer {
   readonly retryAfterMs: number | null;
   /** As of a response. */
   readonly address?: 'unchecked';
+  readonly timing?: Timing;
 }
 
 export type RecordedAnswer =

@@ -85,3 +85,30 @@ describe('an address that a peer’s name stands for (design §5)', () => {
     expect(toText(transcript).includes('an address that nobody checked')).toBe(unchecked.length > 0);
   });
 });
+
+describe('where the time of a request went', () => {
+  const timing = { lookupMs: 1.5, connectMs: 2, tlsMs: null, waitMs: 20 };
+
+  it('is in the transcript as the transport measured it, for registry and token server', async () => {
+    const world = new World();
+    const { clock } = world;
+    const send: typeof world.send = async (out, signal) => ({ ...(await world.send(out, signal)), timing });
+    const authorizer = createAuthorizer({ send, now: clock.now, sleep: clock.sleep });
+    const request = { method: 'GET', url: world.url('a/b'), headers: [], body: 'none' } as const;
+    const transcript = (await clock.run(authorizer.request(request))).transcript();
+    const told = transcript.steps.flatMap((step) =>
+      isSent(step) && step.answer.type !== 'no-response' ? [[step.effect.to, step.answer.timing]] : [],
+    );
+    expect(told).toEqual([
+      ['registry', timing],
+      ['authority', timing],
+      ['registry', timing],
+    ]);
+    expect(fromJson(toJson(transcript))).toEqual(transcript);
+  });
+
+  it('is not there when it did not', async () => {
+    const { transcript } = await transcriptOf(false);
+    expect(toJson(transcript)).not.toContain('timing');
+  });
+});
