@@ -14,7 +14,11 @@ export interface Output {
 }
 
 /** A stream to read from. What `process.stdin` is. */
-export type Input = Readable & { readonly isTTY?: boolean | undefined };
+export type Input = Readable & {
+  readonly isTTY?: boolean | undefined;
+  /** Of a terminal: whether keys come one by one and are not shown. */
+  readonly setRawMode?: ((raw: boolean) => unknown) | undefined;
+};
 
 export interface Surroundings {
   readonly stdout: Output;

@@ -40,7 +40,10 @@ export function complaintFrom(error: unknown, again: Again): unknown {
 }
 
 function complaintOf(failure: Failure, again: Again): Complaint {
-  return new Complaint(codeOfFailure(failure), describe(failure), { hint: hintFor(failure, again) });
+  return new Complaint(codeOfFailure(failure), describe(failure), {
+    code: failure.kind,
+    hint: hintFor(failure, again),
+  });
 }
 
 /** What the registry's last answer says. */

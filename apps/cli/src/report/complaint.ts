@@ -16,6 +16,8 @@ export interface Place {
 }
 
 export interface ComplaintDetails {
+  /** What went wrong in one stable word, for scripts; without one it is that of the exit code. */
+  readonly code?: string;
   /** A command that can be run, perhaps with a `# comment`. */
   readonly hint?: string;
   /** The registry's own words. */

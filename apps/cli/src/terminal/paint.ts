@@ -1,8 +1,8 @@
 /**
  * Colours, where there is a terminal to show them and nobody who minds.
  *
- * Rules of this file: a stream that is no terminal gets plain text (https://no-color.org). Text of others has been made
- * visible before it comes here; nothing is taken out of it.
+ * Rules of this file: a stream that is no terminal gets plain text, and `NO_COLOR` counts (https://no-color.org), unless
+ * `--color` says otherwise. Text of others has been made visible before it comes here; nothing is taken out of it.
  */
 
 import type { TextRole } from '@reg/core/transcript';
@@ -22,14 +22,22 @@ const colours = {
   faint: [2, 22],
 } as const satisfies Record<TextRole, readonly [on: number, off: number]>;
 
+/** `--color`. */
+export type Color = 'auto' | 'always' | 'never';
+
 /** How to paint what goes to `output`. */
-export function paintFor(output: Output, env: Surroundings['env']): Paint {
-  const wanted = output.isTTY === true && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb';
-  if (!wanted) return (_, text) => text;
+export function paintFor(output: Output, env: Surroundings['env'], color: Color = 'auto'): Paint {
+  if (!wantsColor(output, env, color)) return (_, text) => text;
   return (role, text) => {
     const [on, off] = colours[role];
     return `\u001b[${on}m${text}\u001b[${off}m`;
   };
+}
+
+/** What the command line says counts before the environment, and that before what the stream is. */
+export function wantsColor(output: Output, env: Surroundings['env'], color: Color = 'auto'): boolean {
+  if (color !== 'auto') return color === 'always';
+  return output.isTTY === true && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb';
 }
 
 /** Columns to break lines at; text that is kept or piped on is not broken. */
