@@ -54,6 +54,8 @@ async function demo(surroundings: Surroundings): Promise<number> {
       command,
       plainHttp: command,
       trace: command,
+      doctor: 'npx -y pnpm reg doctor docker.io/library/busybox',
+      login: 'npx -y pnpm reg login docker.io',
     });
     stdout.write(renderTrace(transcript, 'text', page));
     if (complaint !== null) throw complaint;

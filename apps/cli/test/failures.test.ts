@@ -300,6 +300,8 @@ describe('a hint is safe to paste', () => {
     command: 'reg tags r/a',
     plainHttp: 'reg tags r/a --plain-http',
     trace: 'reg trace r/a',
+    doctor: 'reg doctor r/a',
+    login: 'reg login r',
   };
 
   test('no hint says to trust the place where a cloud keeps its credentials', () => {

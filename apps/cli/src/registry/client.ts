@@ -13,9 +13,10 @@ import {
   type Delivered,
   type Keychain,
 } from '@reg/core/driver';
+import type { TranscriptStep } from '@reg/core/transcript';
 import type { Surroundings } from '../surroundings.ts';
 import type { Body } from '../transport/body.ts';
-import { openTransport } from '../transport/send.ts';
+import { type Asking, openTransport } from '../transport/send.ts';
 import { version } from '../version.ts';
 import { type GivenCredential, type NetworkOptions, readAuthorities } from './options.ts';
 
@@ -50,6 +51,12 @@ export interface ClientSetting {
   readonly surroundings: Surroundings;
   /** Record the beginning of each body in the transcript. */
   readonly bodies: boolean;
+  /** Where credentials come from, in place of what `options` and `given` say. */
+  readonly keychain?: Keychain;
+  /** Whether tokens are taken from, and kept in, the store. Default: true, but with `--no-cache`. */
+  readonly store?: boolean;
+  /** Told each step of each request, without secrets. */
+  readonly onStep?: (step: TranscriptStep) => void;
 }
 
 /** What images are described by; a registry that is not told sends old clients what they knew. */
@@ -61,7 +68,7 @@ const manifestTypes = [
 ].join(', ');
 
 export async function openClient(setting: ClientSetting): Promise<Client> {
-  const { registry, options, surroundings, bodies } = setting;
+  const { registry, options, surroundings, bodies, onStep } = setting;
   const transport = openTransport({
     userAgent: `reg/${version}`,
     ca: readAuthorities(options),
@@ -69,13 +76,18 @@ export async function openClient(setting: ClientSetting): Promise<Client> {
   });
   const authorizer = createAuthorizer({
     send: transport.send,
-    keychain: await keychainFor(setting),
+    keychain: setting.keychain ?? (await keychainFor(setting)),
     policy: policyFor(registry, options),
     transcript: { bodies },
+    ...(onStep === undefined ? {} : { onStep }),
   });
   const { signal } = surroundings;
-  const request = ({ method, url, headers = [] }: Asked): Promise<Delivered<Body>> =>
-    authorizer.request({ method, url: url.href, headers, body: 'none' }, { signal });
+  const request = ({ method, url, headers = [], body }: Asked): Promise<Delivered<Body>> => {
+    const plain = { method, url: url.href, headers };
+    const asked: Asking =
+      body === undefined ? { ...plain, body: 'none' } : { ...plain, body: 'replayable', bytes: body };
+    return authorizer.request(asked, { signal });
+  };
   return {
     request,
     get(url) {
@@ -93,8 +105,8 @@ export async function openClient(setting: ClientSetting): Promise<Client> {
 async function keychainFor({ registry, options, given, surroundings }: ClientSetting): Promise<Keychain> {
   if (options.anonymous === true) return anonymousKeychain;
   if (given !== null) return keychainOf(given, registry.origin);
-  const { defaultKeychain } = await import('./keychain.ts');
-  return defaultKeychain({ env: surroundings.env });
+  const { keychainAt } = await import('./keychain.ts');
+  return keychainAt(options, surroundings);
 }
 
 /** Knows one registry: the one that was named in the same command line. */

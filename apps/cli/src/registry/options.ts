@@ -6,7 +6,7 @@
  */
 
 import { isUtf8 } from 'node:buffer';
-import { readFileSync } from 'node:fs';
+import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { addAbortSignal } from 'node:stream';
 import { toVisible } from '@reg/core';
 import { usage } from '../report/complaint.ts';
@@ -120,8 +120,49 @@ async function passwordFrom(stdin: Input, signal: AbortSignal): Promise<string> 
   return bytes.toString().replace(/\r?\n$/, '');
 }
 
+/** Where to look for stored credentials, as `defaultKeychain` of `@reg/node/credentials` and its like take it. */
+export interface Files {
+  readonly path?: string;
+  readonly flavor?: 'docker' | 'containers';
+  readonly env: Surroundings['env'];
+}
+
+/**
+ * `--authfile` in place of everything else; `--config` before what the environment names. A file or folder that is not there is
+ * a complaint: it is a slip of the pen, and nobody would be asked for a password for it.
+ */
+export function filesFor({ authfile, config }: FileOptions, env: Surroundings['env']): Files {
+  if (authfile !== undefined) {
+    checkReadable('--authfile', authfile, 'file');
+    return { path: authfile, flavor: 'containers', env };
+  }
+  if (config === undefined) return { env };
+  checkReadable('--config', config, 'folder');
+  const { REGISTRY_AUTH_FILE: _, DOCKER_AUTH_CONFIG: __, ...rest } = env;
+  return { env: { ...rest, DOCKER_CONFIG: config } };
+}
+
+function checkReadable(option: string, path: string, kind: 'file' | 'folder'): void {
+  if (path === '') throw usage(`${option} names no ${kind}`);
+  let isRight: boolean;
+  try {
+    const status = statSync(path);
+    isRight = kind === 'file' ? status.isFile() : status.isDirectory();
+    accessSync(path, constants.R_OK);
+  } catch (error) {
+    throw usage(`${option}: ${faultOf(path, error)}`);
+  }
+  if (!isRight) throw usage(`${option}: ${path} is no ${kind}`);
+}
+
+/** Why a file cannot be read. The system's message without the name of its call. */
+function faultOf(path: string, error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
+  return code === 'ENOENT' ? `${path} does not exist` : `${path} cannot be read (${code})`;
+}
+
 /** The authorities in `caFile`, as PEM. */
-export function readAuthorities({ caFile }: NetworkOptions): string | undefined {
+export function readAuthorities({ caFile }: ConnectionOptions): string | undefined {
   if (caFile === undefined) return undefined;
   let text: string;
   try {

@@ -10,14 +10,20 @@
 import http, { type ClientRequest, type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
-import type { Addresses, HeaderList, NetworkPhase } from '@reg/core';
-import type { Send } from '@reg/core/driver';
+import type { Addresses, HeaderList, NetworkPhase, RegistryRequest } from '@reg/core';
+import type { Outgoing, Send } from '@reg/core/driver';
 import { checkedLookup, refuseAddress } from '@reg/node/network';
 import { Body } from './body.ts';
 import { SendError } from './send-error.ts';
 
+/** A request of the command's, with its body. */
+export interface Asking extends RegistryRequest {
+  /** The whole body where `body` is `replayable`. */
+  readonly bytes?: Uint8Array;
+}
+
 export interface Transport {
-  readonly send: Send<Body>;
+  readonly send: Send<Body, Asking>;
   /** Ends every connection: a kept one would hold the process. */
   close(): void;
 }
@@ -53,10 +59,8 @@ export function openTransport(options: TransportOptions): Transport {
     unblocked: agentsFor(options, checkedLookup(lookup)),
   };
 
-  const send: Send<Body> = (outgoing, signal) =>
+  const send: Send<Body, Asking> = (outgoing, signal) =>
     new Promise((resolve, reject) => {
-      if (outgoing.body === 'caller')
-        throw new TypeError('[@reg/cli] this transport sends no body of a caller');
       if (signal.aborted) return reject(signal.reason);
       const { protocol, hostname, port, pathname, search } = new URL(outgoing.url);
       const secure = protocol === 'https:';
@@ -66,6 +70,7 @@ export function openTransport(options: TransportOptions): Transport {
       // An address is dialled without asking the resolver.
       const refused = checked && isIP(host) > 0 ? refuseAddress(host, host) : null;
       if (refused !== null) return reject(SendError.from(refused, refused.phase));
+      const body = bodyOf(outgoing);
       const options = {
         method: outgoing.method,
         host,
@@ -75,6 +80,8 @@ export function openTransport(options: TransportOptions): Transport {
           'user-agent': userAgent,
           'accept-encoding': 'gzip, deflate, br',
           ...combined(outgoing.headers),
+          // Node writes none for a GET or DELETE, and their body would be taken for the next request.
+          ...(body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }),
         },
         agent: agents[outgoing.addresses][secure ? 'https' : 'http'],
         maxHeaderSize: MAX_HEADER_BYTES,
@@ -122,14 +129,14 @@ export function openTransport(options: TransportOptions): Transport {
       request.once('response', (response) => {
         message = response;
         phase = 'body';
-        const body = new Body(response);
+        const raw = new Body(response);
         resolve({
           head: { status: response.statusCode ?? 0, headers: fields(response.rawHeaders) },
-          raw: body,
+          raw,
           ...(checked ? { address: 'checked' } : {}),
-          text: (limit) => body.text(limit),
-          peek: (limit) => body.peek(limit),
-          discard: () => body.discard(),
+          text: (limit) => raw.text(limit),
+          peek: (limit) => raw.peek(limit),
+          discard: () => raw.discard(),
         });
       });
       request.on('error', (error) => reject(SendError.from(error, phase)));
@@ -137,7 +144,7 @@ export function openTransport(options: TransportOptions): Transport {
         clearTimeout(connecting);
         signal.removeEventListener('abort', abort);
       });
-      request.end(outgoing.form ?? undefined);
+      request.end(body);
     });
 
   return {
@@ -149,6 +156,17 @@ export function openTransport(options: TransportOptions): Transport {
       }
     },
   };
+}
+
+function bodyOf({ body, form, request }: Outgoing<Asking>): string | Uint8Array | undefined {
+  switch (body) {
+    case 'none':
+      return undefined;
+    case 'form':
+      return form ?? undefined;
+    case 'caller':
+      return request?.bytes;
+  }
 }
 
 interface Agents {
