@@ -13,8 +13,11 @@ export interface Ran {
 }
 
 export interface RunOptions {
-  /** What can be read; from a terminal, or from who never writes, nothing. */
-  readonly stdin?: string | Uint8Array | 'terminal' | 'silent';
+  /**
+   * What can be read; from who never writes, nothing. What is `typed` is typed at a terminal, one text for each question, and
+   * then the input ends: `['alice\r', 'y\r']`. stderr is a terminal too, then.
+   */
+  readonly stdin?: string | Uint8Array | 'terminal' | 'silent' | { readonly typed: readonly string[] };
   readonly env?: Readonly<Record<string, string>>;
   /** Columns of the terminal that stdout and stderr are; without it they are none. */
   readonly terminal?: number;
@@ -24,20 +27,23 @@ export interface RunOptions {
 /** Runs `reg ...args`. Fails when a canary is printed, in whatever spelling. */
 export async function run(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
   const { stdin = '', env = {}, terminal, signal = new AbortController().signal } = options;
+  const typist = typeof stdin === 'object' && 'typed' in stdin ? typing(stdin.typed) : null;
   const texts = { stdout: '', stderr: '' };
-  const output = (name: keyof typeof texts): Output => ({
+  const output = (name: keyof typeof texts, columns: number | undefined): Output => ({
     write: (text: string) => {
       texts[name] += text;
+      if (name === 'stderr') typist?.saw(text);
     },
-    ...(terminal === undefined ? {} : { isTTY: true, columns: terminal }),
+    ...(columns === undefined ? {} : { isTTY: true, columns }),
   });
   const code = await program({
-    stdout: output('stdout'),
-    stderr: output('stderr'),
-    stdin: inputOf(stdin),
+    stdout: output('stdout', terminal),
+    stderr: output('stderr', terminal ?? (typist === null ? undefined : 80)),
+    stdin: typist?.input ?? inputOf(stdin),
     env,
     signal,
   })(args);
+  if (typist?.raw === true) throw new Error('the terminal was left raw');
   const tap = createTap();
   tap.reader('stdout')(texts.stdout);
   tap.reader('stderr')(texts.stderr);
@@ -46,15 +52,36 @@ export async function run(args: readonly string[], options: RunOptions = {}): Pr
   return { code, ...texts };
 }
 
-function inputOf(stdin: NonNullable<RunOptions['stdin']>): Input {
-  switch (stdin) {
-    case 'terminal':
-      return Object.assign(Readable.from([]), { isTTY: true });
-    case 'silent':
-      return new Readable({ read() {} });
-    default:
-      return Readable.from([stdin]);
-  }
+function inputOf(stdin: Exclude<RunOptions['stdin'], undefined>): Input {
+  if (stdin === 'terminal') return typing([]).input;
+  if (stdin === 'silent') return new Readable({ read() {} });
+  return Readable.from(typeof stdin === 'object' && 'typed' in stdin ? [] : [stdin]);
+}
+
+interface Typist {
+  readonly input: Input;
+  /** Whether the terminal shows nothing of what is typed. */
+  readonly raw: boolean;
+  /** A line that is not ended is a question, and gets the next answer. */
+  saw(text: string): void;
+}
+
+function typing(answers: readonly string[]): Typist {
+  const left = [...answers];
+  const terminal = new Readable({ read() {} });
+  const typist = {
+    raw: false,
+    input: Object.assign(terminal, {
+      isTTY: true,
+      setRawMode(raw: boolean) {
+        typist.raw = raw;
+      },
+    }),
+    saw(text: string) {
+      if (text.endsWith(' ')) setImmediate(() => terminal.push(left.shift() ?? null));
+    },
+  };
+  return typist;
 }
 
 /** Starts a registry for the running test. */

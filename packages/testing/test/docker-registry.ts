@@ -25,6 +25,9 @@ const debianPackage = {
   'docker-credential-pass': 'golang-docker-credential-helpers',
   pass: 'pass',
   gpg: 'gnupg',
+  tmux: 'tmux',
+  zsh: 'zsh',
+  fish: 'fish',
 } as const;
 
 type Program = keyof typeof debianPackage;
