@@ -1,13 +1,15 @@
 /** The rules of the network that need no server: addresses after DNS, and the user's trust. */
 
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import type { LookupFunction } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import {
+  addTrust,
   BlockedAddressError,
   checkedLookup,
   loadTrust,
+  removeTrust,
   TrustError,
   trustFile,
 } from '../src/network/index.ts';
@@ -163,5 +165,91 @@ describe('loadTrust', () => {
     const home = await foldersOf({});
     await mkdir(join(home, '.config', 'reg', 'trust.json'), { recursive: true });
     await expect(loadTrust({ env: {}, home })).rejects.toThrow('trust.json: is no file');
+  });
+});
+
+describe('addTrust and removeTrust', () => {
+  const pair = { registry: 'https://registry.corp:5000', realm: 'https://sso.corp' };
+  const other = { registry: 'http://localhost:5000', realm: 'http://localhost:5001' };
+
+  async function owner(content?: string) {
+    const home = await foldersOf({});
+    const of = { env: {}, home };
+    const path = trustFile(of) ?? '';
+    if (content !== undefined) {
+      await mkdir(dirname(path), { recursive: true });
+      await writeFile(path, content, { mode: 0o600 });
+    }
+    return { of, path, text: () => readFile(path, 'utf8') };
+  }
+
+  test('write what loadTrust reads, once, into a file for its owner alone', async () => {
+    const { of, path, text } = await owner();
+    expect(await addTrust(pair, of)).toBe(true);
+    expect(await addTrust(other, of)).toBe(true);
+    const written = await text();
+    expect(await addTrust(pair, of)).toBe(false);
+    expect(await text()).toBe(written);
+    expect(await loadTrust(of)).toEqual([pair, other]);
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+    expect(await removeTrust(pair, of)).toBe(true);
+    expect(await removeTrust(pair, of)).toBe(false);
+    expect(await loadTrust(of)).toEqual([other]);
+  });
+
+  test('keep what they do not know, in the file and in its pairs', async () => {
+    const noted = { ...pair, note: 'of the team' };
+    const { of, text } = await owner(JSON.stringify({ more: [1], version: 1, pairs: [noted, other] }));
+    await removeTrust(other, of);
+    await addTrust(other, of);
+    expect(JSON.parse(await text())).toEqual({ more: [1], version: 1, pairs: [noted, other] });
+  });
+
+  test('nothing to remove makes no file', async () => {
+    const { of, text } = await owner();
+    expect(await removeTrust(pair, of)).toBe(false);
+    await expect(text()).rejects.toThrow('ENOENT');
+  });
+
+  test('many at once lose none', async () => {
+    const { of } = await owner();
+    const pairs = Array.from({ length: 10 }, (_, i) => ({ ...pair, realm: `https://sso${i}.corp` }));
+    await Promise.all(pairs.map((one) => addTrust(one, of)));
+    const realms = (await loadTrust(of)).map(({ realm }) => realm);
+    expect(realms.toSorted()).toEqual(pairs.map(({ realm }) => realm));
+  });
+
+  test.each([
+    ['{"version":2,"pairs":[]}', '"version" is not 1'],
+    ['{"version":1,"pairs":["x"]}', '"pairs[0].registry" is not an origin'],
+    ['[', 'is not JSON'],
+  ])('%s is left as it is', async (content, fault) => {
+    const { of, text } = await owner(content);
+    await expect(addTrust(pair, of)).rejects.toMatchObject({
+      code: 'ERR_REG_TRUST',
+      message: expect.stringContaining(fault),
+    });
+    expect(await text()).toBe(content);
+  });
+
+  test('what anyone may write is not added to', async () => {
+    const { of, path } = await owner('{"version":1,"pairs":[]}');
+    await chmod(path, 0o666);
+    await expect(addTrust(pair, of)).rejects.toThrow('may be written by anyone');
+  });
+
+  test('a folder that cannot be made is an error of the file', async () => {
+    const { of, path } = await owner();
+    await writeFile(join(of.home, '.config'), '');
+    await expect(addTrust(pair, of)).rejects.toMatchObject({ code: 'ERR_REG_TRUST', path });
+  });
+
+  test.each([
+    { ...pair, realm: 'https://sso.corp/' },
+    { ...pair, registry: 'registry.corp' },
+    { ...pair, realm: 'ftp://sso.corp' },
+  ])('%j is a TypeError', async (wrong) => {
+    const { of } = await owner();
+    await expect(addTrust(wrong, of)).rejects.toThrow(TypeError);
   });
 });

@@ -11,9 +11,12 @@ export class CredentialsError extends Error {
   readonly code = 'ERR_REG_CREDENTIALS';
   /** The file, the variable or the program at fault. */
   readonly path: string;
+  /** The message without the path. */
+  readonly fault: string;
 
   constructor(path: string, fault: string) {
     super(`${path}: ${fault}`);
     this.path = path;
+    this.fault = fault;
   }
 }

@@ -16,4 +16,4 @@ export {
   ProxyServer,
   proxyFor,
 } from './proxy.ts';
-export { loadTrust, TrustError, trustFile } from './trust.ts';
+export { addTrust, loadTrust, removeTrust, TrustError, trustFile } from './trust.ts';
