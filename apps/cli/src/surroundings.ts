@@ -8,7 +8,8 @@ import type { Readable } from 'node:stream';
 
 /** A stream to write to. What `process.stdout` is. */
 export interface Output {
-  write(text: string): unknown;
+  /** `done` is called when the data has been taken, or cannot be. Whoever writes much waits for it. */
+  write(data: string | Uint8Array, done?: (error?: Error | null) => void): unknown;
   readonly isTTY?: boolean | undefined;
   readonly columns?: number | undefined;
 }

@@ -22,17 +22,22 @@ export interface RunOptions {
   /** Columns of the terminal that stdout and stderr are; without it they are none. */
   readonly terminal?: number;
   readonly signal?: AbortSignal;
+  /** Told what goes to stdout, which may be no text. */
+  readonly onBytes?: (bytes: Uint8Array) => void;
 }
 
 /** Runs `reg ...args`. Fails when a canary is printed, in whatever spelling. */
 export async function run(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
   const { stdin = '', env = {}, terminal, signal = new AbortController().signal } = options;
   const typist = typeof stdin === 'object' && 'typed' in stdin ? typing(stdin.typed) : null;
-  const texts = { stdout: '', stderr: '' };
-  const output = (name: keyof typeof texts, columns: number | undefined): Output => ({
-    write: (text: string) => {
-      texts[name] += text;
-      if (name === 'stderr') typist?.saw(text);
+  const written: Record<'stdout' | 'stderr', Uint8Array[]> = { stdout: [], stderr: [] };
+  const output = (name: keyof typeof written, columns: number | undefined): Output => ({
+    write: (data, done) => {
+      const bytes = Buffer.from(data);
+      written[name].push(bytes);
+      if (name === 'stdout') options.onBytes?.(bytes);
+      if (name === 'stderr') typist?.saw(bytes.toString());
+      if (done !== undefined) setImmediate(done);
     },
     ...(columns === undefined ? {} : { isTTY: true, columns }),
   });
@@ -44,6 +49,10 @@ export async function run(args: readonly string[], options: RunOptions = {}): Pr
     signal,
   })(args);
   if (typist?.raw === true) throw new Error('the terminal was left raw');
+  const texts = {
+    stdout: Buffer.concat(written.stdout).toString(),
+    stderr: Buffer.concat(written.stderr).toString(),
+  };
   const tap = createTap();
   tap.reader('stdout')(texts.stdout);
   tap.reader('stderr')(texts.stderr);

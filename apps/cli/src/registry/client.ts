@@ -27,6 +27,8 @@ export interface Asked {
   readonly headers?: HeaderList;
   /** Sent as it is; it can be sent again. */
   readonly body?: Uint8Array;
+  /** Whether the answer's bytes are wanted as they are stored, as where they have a digest. */
+  readonly stored?: boolean;
 }
 
 export interface Client {
@@ -60,7 +62,7 @@ export interface ClientSetting {
 }
 
 /** What images are described by; a registry that is not told sends old clients what they knew. */
-const manifestTypes = [
+export const manifestTypes = [
   'application/vnd.oci.image.index.v1+json',
   'application/vnd.oci.image.manifest.v1+json',
   'application/vnd.docker.distribution.manifest.list.v2+json',
@@ -82,8 +84,8 @@ export async function openClient(setting: ClientSetting): Promise<Client> {
     ...(onStep === undefined ? {} : { onStep }),
   });
   const { signal } = surroundings;
-  const request = ({ method, url, headers = [], body }: Asked): Promise<Delivered<Body>> => {
-    const plain = { method, url: url.href, headers };
+  const request = ({ method, url, headers = [], body, stored = false }: Asked): Promise<Delivered<Body>> => {
+    const plain = { method, url: url.href, headers, stored };
     const asked: Asking =
       body === undefined ? { ...plain, body: 'none' } : { ...plain, body: 'replayable', bytes: body };
     return authorizer.request(asked, { signal });

@@ -19,13 +19,16 @@ const UNBROTLI = { finishFlush: constants.BROTLI_OPERATION_FLUSH };
 
 export class Body implements AsyncIterable<Uint8Array> {
   readonly #message: IncomingMessage;
+  readonly #stored: boolean;
   /** Read by `peek` and not yet handed out. */
   readonly #ahead: Uint8Array[] = [];
   #chunks: AsyncIterator<Uint8Array> | null = null;
   #fault: SendError | null = null;
 
-  constructor(message: IncomingMessage) {
+  /** @param stored whether the bytes are wanted as they came: some stores label a compressed layer as if HTTP had compressed it */
+  constructor(message: IncomingMessage, stored = false) {
     this.#message = message;
+    this.#stored = stored;
   }
 
   /** The decoded body, or `null` when it holds more than `limit` bytes; the rest is then dropped, with the connection. */
@@ -92,7 +95,7 @@ export class Body implements AsyncIterable<Uint8Array> {
   async #next(): Promise<Uint8Array | null> {
     if (this.#fault !== null) throw this.#fault;
     try {
-      this.#chunks ??= decoded(this.#message)[Symbol.asyncIterator]();
+      this.#chunks ??= (this.#stored ? this.#message : decoded(this.#message))[Symbol.asyncIterator]();
       const { done, value } = await this.#chunks.next();
       return done === true ? null : value;
     } catch (error) {

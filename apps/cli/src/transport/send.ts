@@ -20,6 +20,8 @@ import { SendError } from './send-error.ts';
 export interface Asking extends RegistryRequest {
   /** The whole body where `body` is `replayable`. */
   readonly bytes?: Uint8Array;
+  /** Whether the answer's body is wanted as it is stored: no content coding is asked for, and none is undone. */
+  readonly stored?: boolean;
 }
 
 export interface Transport {
@@ -71,6 +73,7 @@ export function openTransport(options: TransportOptions): Transport {
       const refused = checked && isIP(host) > 0 ? refuseAddress(host, host) : null;
       if (refused !== null) return reject(SendError.from(refused, refused.phase));
       const body = bodyOf(outgoing);
+      const stored = outgoing.request?.stored === true;
       const options = {
         method: outgoing.method,
         host,
@@ -78,7 +81,7 @@ export function openTransport(options: TransportOptions): Transport {
         path: pathname + search,
         headers: {
           'user-agent': userAgent,
-          'accept-encoding': 'gzip, deflate, br',
+          'accept-encoding': stored ? 'identity' : 'gzip, deflate, br',
           ...combined(outgoing.headers),
           // Node writes none for a GET or DELETE, and their body would be taken for the next request.
           ...(body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }),
@@ -129,7 +132,7 @@ export function openTransport(options: TransportOptions): Transport {
       request.once('response', (response) => {
         message = response;
         phase = 'body';
-        const raw = new Body(response);
+        const raw = new Body(response, stored);
         resolve({
           head: { status: response.statusCode ?? 0, headers: fields(response.rawHeaders) },
           raw,
