@@ -7,6 +7,7 @@
 
 import process from 'node:process';
 import { exitCode } from './report/exit-code.ts';
+import { settingsIn } from './report/settings.ts';
 import { Stop, type Surroundings } from './surroundings.ts';
 
 /** 128 and the number of the signal, as shells report it. */
@@ -17,6 +18,7 @@ const TERMINATED = 143;
 export function runInProcess(
   command: (surroundings: Surroundings, args: readonly string[]) => Promise<number>,
 ): void {
+  const args = process.argv.slice(2);
   const stop = new AbortController();
   // The first one ends the work at hand; a second finds no listener and ends the process.
   process.once('SIGINT', () => stop.abort(new Stop(INTERRUPTED)));
@@ -36,6 +38,7 @@ export function runInProcess(
   // Node would add its process number and how to trace itself.
   process.removeAllListeners('warning');
   process.on('warning', async ({ message }) => {
+    if (settingsIn(args).quiet) return;
     const { toVisible } = await import('@reg/core');
     process.stderr.write(`warning: ${toVisible(message)}\n`);
   });
@@ -49,7 +52,25 @@ export function runInProcess(
     env: process.env,
     signal: stop.signal,
   };
-  void command(surroundings, process.argv.slice(2)).then((code) => {
-    process.exitCode ??= code;
+  // What nobody caught: Node would print the line of the bundle it comes from, which is 100 kB long.
+  process.on('uncaughtException', async (error) => {
+    process.exitCode = exitCode.unexpected;
+    const { report } = await import('./report/report.ts');
+    report(error, { help: 'reg --help', args }, surroundings);
+    stop.abort(new Stop(exitCode.unexpected));
+  });
+  // A command that waits for what never comes leaves Node with nothing to do, and that is no success.
+  const unfinished = (): void => {
+    if (process.exitCode !== undefined) return;
+    process.exitCode = exitCode.unexpected;
+    process.stderr.write(
+      'reg: this should not have happened: it ended before it was done\nhint: reg --version\n',
+    );
+  };
+  process.once('exit', unfinished);
+  void command(surroundings, args).then((code) => {
+    process.off('exit', unfinished);
+    const { reason } = stop.signal;
+    process.exitCode ??= reason instanceof Stop ? reason.exitCode : code;
   });
 }

@@ -7,7 +7,7 @@
 
 import { type Problem, toVisible } from '@reg/core';
 import type { Paint } from '../terminal/paint.ts';
-import { type ExitCode, exitCode } from './exit-code.ts';
+import { type ExitCode, exitCode, wordOf } from './exit-code.ts';
 
 /** A place in a text: UTF-16 units from its start. */
 export interface Place {
@@ -67,6 +67,19 @@ export function renderComplaint(
   }
   lines.push(paint('faint', 'hint: ') + (details.hint ?? hint));
   return `${lines.join('\n')}\n`;
+}
+
+/** What `-o json` prints on stderr in place of lines: see `schemas/error.json`. */
+export function complaintJson(complaint: Complaint, hint: string): { readonly error: object } {
+  const { exitCode: exit, message, details } = complaint;
+  const { code = wordOf(exit), problems = [] } = details;
+  const registryErrors = problems.map((problem) => ({
+    code: cut(toVisible(problem.code)),
+    message: cut(toVisible(problem.message)),
+  }));
+  return {
+    error: { code, exit, message: cut(toVisible(message)), hint: details.hint ?? hint, registryErrors },
+  };
 }
 
 /** As wide as `reg: `. */

@@ -29,6 +29,24 @@ export const exitCode = {
 
 export type ExitCode = (typeof exitCode)[keyof typeof exitCode];
 
+const words = {
+  [exitCode.ok]: 'ok',
+  [exitCode.unexpected]: 'unexpected',
+  [exitCode.usage]: 'usage',
+  [exitCode.notFound]: 'not-found',
+  [exitCode.unauthenticated]: 'unauthenticated',
+  [exitCode.denied]: 'denied',
+  [exitCode.unreachable]: 'unreachable',
+  [exitCode.rateLimited]: 'rate-limited',
+  [exitCode.credentials]: 'credentials',
+  [exitCode.protocol]: 'protocol',
+} as const satisfies Record<ExitCode, string>;
+
+/** A code in a word, for JSON. */
+export function wordOf(code: ExitCode): string {
+  return words[code];
+}
+
 /** The code for a handshake that failed. */
 export function codeOfFailure(failure: Failure): ExitCode {
   switch (failure.kind) {

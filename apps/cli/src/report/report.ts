@@ -1,14 +1,18 @@
 /**
  * The end of a command that did not do what it was asked: what stderr is told, and the exit code.
  *
- * Rules of this file: the one place that turns what was thrown into an exit code. A user's mistake has no stack trace.
+ * Rules of this file: the one place that turns what was thrown into an exit code. Whoever asked for JSON gets the error as
+ * JSON. A stack is a fault of this program's, and shown to who asks for it with `-vv`.
  */
 
+import { toVisible } from '@reg/core';
 import { CommanderError } from 'commander';
 import { Stop, type Surroundings } from '../surroundings.ts';
 import { paintFor, widthOf } from '../terminal/paint.ts';
-import { Complaint, renderComplaint } from './complaint.ts';
+import { Complaint, complaintJson, renderComplaint } from './complaint.ts';
 import { exitCode } from './exit-code.ts';
+import { commandLineFault } from './fault.ts';
+import { settingsIn } from './settings.ts';
 
 export interface CommandLine {
   /** The hint where nothing knows a better one. */
@@ -18,26 +22,36 @@ export interface CommandLine {
 }
 
 /** Says why the command ended, if there is anything to say. */
-export function report(error: unknown, { help }: CommandLine, { stderr, env, signal }: Surroundings): number {
-  const { reason } = signal;
-  if (reason instanceof Stop) return reason.exitCode;
-  // `reg` alone was shown how it is used.
-  if (error instanceof CommanderError && error.code === 'commander.help') return exitCode.usage;
+export function report(
+  error: unknown,
+  { help, args }: CommandLine,
+  { stderr, env, signal }: Surroundings,
+): number {
+  const stop = [signal.reason, error].find((reason) => reason instanceof Stop);
+  if (stop !== undefined) return stop.exitCode;
+  const { output, color, verbose } = settingsIn(args);
   const complaint = complaintOf(error);
-  stderr.write(renderComplaint(complaint, help, paintFor(stderr, env), widthOf(stderr)));
+  if (output !== 'text') {
+    stderr.write(`${JSON.stringify(complaintJson(complaint, help), null, output === 'json' ? 2 : 0)}\n`);
+    return complaint.exitCode;
+  }
+  if (verbose > 1 && complaint.exitCode === exitCode.unexpected) stderr.write(stackOf(error));
+  stderr.write(renderComplaint(complaint, help, paintFor(stderr, env, color), widthOf(stderr)));
   return complaint.exitCode;
 }
 
 function complaintOf(error: unknown): Complaint {
   if (error instanceof Complaint) return error;
-  if (error instanceof CommanderError) return new Complaint(exitCode.usage, commandLineFault(error.message));
+  if (error instanceof CommanderError) return new Complaint(exitCode.usage, commandLineFault(error));
   const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   return new Complaint(exitCode.unexpected, `this should not have happened: ${message}`, {
     hint: 'reg --version   # to go with the report of this',
   });
 }
 
-/** Commander's message without its label, on one line. */
-function commandLineFault(message: string): string {
-  return message.replace(/^error: /, '').replace(/\n(?=\(Did you mean)/, ' ');
+/** The calls alone: the message is said once, and bounded. */
+function stackOf(error: unknown): string {
+  const lines = error instanceof Error ? (error.stack ?? '').split('\n') : [];
+  const calls = lines.filter((line) => line.startsWith('    at '));
+  return calls.map((line) => `${toVisible(line)}\n`).join('');
 }

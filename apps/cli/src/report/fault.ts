@@ -1,0 +1,41 @@
+/**
+ * What is wrong with a command line that does not parse, in words.
+ *
+ * Rules of this file: the parser repeats what it was given, and that may be a password: `--password=…`, `-p…`, one word too
+ * many behind a user name, a login before an `@`. Names are repeated, values are not.
+ */
+
+import type { CommanderError } from 'commander';
+
+/** The parser's message, without its label and on one line. */
+export function commandLineFault({ code, message }: CommanderError): string {
+  const text = message.replace(/^error: /, '');
+  switch (code) {
+    case 'commander.unknownOption': {
+      const { quoted, suggestion } = taken(text);
+      return `unknown option '${optionName(quoted)}'${suggestion}`;
+    }
+    case 'commander.unknownCommand': {
+      const { quoted, suggestion } = taken(text);
+      return quoted.includes('@') ? 'unknown command' : `unknown command '${quoted}'${suggestion}`;
+    }
+    case 'commander.excessArguments':
+      // Behind the colon are all of them.
+      return text.slice(0, text.indexOf(': '));
+    default:
+      return text;
+  }
+}
+
+/** `unknown option 'x'`, perhaps with `(Did you mean y?)` on a line of its own; `x` may hold quotes and lines. */
+function taken(text: string): { readonly quoted: string; readonly suggestion: string } {
+  const line = text.lastIndexOf('\n(Did you mean ');
+  const [said, suggestion] = line < 0 ? [text, ''] : [text.slice(0, line), ` ${text.slice(line + 1)}`];
+  return { quoted: said.slice(said.indexOf("'") + 1, said.lastIndexOf("'")), suggestion };
+}
+
+function optionName(option: string): string {
+  if (!option.startsWith('--')) return option.slice(0, 2);
+  const value = option.indexOf('=');
+  return value < 0 ? option : option.slice(0, value);
+}

@@ -1,0 +1,111 @@
+/**
+ * The whole tree of commands, and how their help looks.
+ *
+ * Rules of this file: declarations; nothing runs. Help is text for 80 columns, and wider only where the terminal is.
+ */
+
+import { Command, type Option } from 'commander';
+import type { ExitCode } from '../report/exit-code.ts';
+import type { Surroundings } from '../surroundings.ts';
+import { version } from '../version.ts';
+import type { Action } from './act.ts';
+import { declareCredentials } from './credentials.ts';
+import { declareHousekeeping } from './housekeeping.ts';
+import { declareRead } from './read.ts';
+import { declareUnderstand } from './understand.ts';
+
+/** Where what the tree has to say goes. */
+export interface Page {
+  /** Help and version that were asked for. */
+  out(text: string): void;
+  /** Help that was not. */
+  err(text: string): void;
+}
+
+/**
+ * `reg`, not parsed yet.
+ *
+ * @param ended told the exit code of an action that has one of its own
+ */
+export function tree(surroundings: Surroundings, page: Page, ended: (code: ExitCode) => void): Command {
+  const { stdout } = surroundings;
+  const root = new Command('reg')
+    .description('See, explain and use the authentication of container registries.')
+    .version(version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand(false)
+    .exitOverride()
+    .configureHelp({
+      minWidthToWrap: 20,
+      // What a command takes is in its own help.
+      subcommandTerm: (command) => command.name(),
+      optionDescription: (option) => describedOption(option),
+    })
+    .configureOutput({
+      writeOut: (text) => page.out(text),
+      writeErr: (text) => page.err(text),
+      // Said by `report`, with a hint.
+      outputError: () => {},
+      getOutHelpWidth: () => helpWidth(stdout.columns),
+      getErrHelpWidth: () => helpWidth(surroundings.stderr.columns),
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    })
+    .addHelpText(
+      'after',
+      `
+Examples:
+  reg login ghcr.io -u alice              # verified, then stored
+  reg doctor ghcr.io/o/app --push         # why it does not work, and the fix
+  reg trace docker.io/library/busybox     # every step to its tags, explained
+
+More: reg help exit-codes, reg help environment, reg help auth-files`,
+    );
+  const context = {
+    surroundings,
+    act:
+      <A extends readonly unknown[]>(action: Action<A>) =>
+      async (...args: A) => {
+        const code = await action(...args);
+        if (code !== undefined) ended(code);
+      },
+  };
+  declareCredentials(root, context);
+  declareUnderstand(root, context);
+  declareRead(root, context);
+  declareHousekeeping(root, context);
+  return root;
+}
+
+/** The command that `words` begin with, as deep as they are names, and how many of them are. */
+export function commandAt(
+  root: Command,
+  words: readonly string[],
+): { readonly command: Command; readonly depth: number } {
+  let command = root;
+  for (const [depth, word] of words.entries()) {
+    const next = command.commands.find((one) => one.name() === word || one.aliases().includes(word));
+    if (next === undefined) return { command, depth };
+    command = next;
+  }
+  return { command, depth: words.length };
+}
+
+/** `reg cache clear`. */
+export function nameOf(command: Command): string {
+  return command.parent === null ? command.name() : `${nameOf(command.parent)} ${command.name()}`;
+}
+
+/** `how to print it (text or json; default text)`. */
+function describedOption({ description, argChoices = [], defaultValue, required }: Option): string {
+  const last = argChoices.at(-1);
+  const choices = last === undefined ? [] : [[argChoices.slice(0, -1).join(', '), last].join(' or ')];
+  const preset = required && typeof defaultValue === 'string' ? [`default ${defaultValue}`] : [];
+  const notes = [...choices, ...preset];
+  return notes.length === 0 ? description : `${description} (${notes.join('; ')})`;
+}
+
+/** Help stays readable on a wide terminal, and is not cut for a narrow one. */
+function helpWidth(columns: number | undefined): number {
+  return Math.min(Math.max(columns ?? 80, 60), 100);
+}
