@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { canary, type Fault } from '@reg/testing';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { filterFor } from '../src/reading/pattern.ts';
 import { hintIn, registryFor, run } from './run.ts';
+import { matchesSchema } from './schema.ts';
 
 const password = canary('password');
 const users = { alice: password };
@@ -94,6 +96,114 @@ describe('reg tags prints one tag a line', () => {
   });
 });
 
+describe('reg tags for scripts', () => {
+  test('-o json is one document', async () => {
+    const { host } = await registry();
+    const { code, stdout, stderr } = await run(['tags', `${host}/team/app`, '-o', 'json']);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(matchesSchema('tags', stdout)).toEqual({ repository: `${host}/team/app`, tags: names });
+    expect(stdout).toBe(`${JSON.stringify(JSON.parse(stdout), null, 2)}\n`);
+  });
+
+  test('-o ndjson is one document a line, a tag with a line end too', async () => {
+    const { host, faults } = await registry();
+    faults.add(page(JSON.stringify({ tags: ['a\nb', '\u202e'] })));
+    const { stdout } = await run(['tags', `${host}/team/app`, '-o', 'ndjson']);
+    const lines = stdout.trimEnd().split('\n');
+    expect(lines.map((line) => matchesSchema('tags#/$defs/line', line))).toEqual([
+      { tag: 'a\nb' },
+      { tag: '\u202e' },
+    ]);
+  });
+
+  test('text and ndjson are printed as the pages come, json only when it is whole', async () => {
+    for (const [output, printed] of [
+      ['text', '0\n'],
+      ['ndjson', '{"tag":"0"}\n'],
+      ['json', ''],
+    ] as const) {
+      const { host, faults } = await registry();
+      faults.add(page('{"tags":["0"]}', { Link: `<${path}?b>; rel="next"` }));
+      faults.add({ kind: 'truncated-body', path, after: 1 });
+      expect(await run(['tags', `${host}/team/app`, '-o', output])).toMatchObject({
+        code: 6,
+        stdout: printed,
+      });
+    }
+  });
+
+  test('10,000 tags over pages of 1,000', async () => {
+    const tags = Array.from({ length: 10_000 }, (_, i) => `v${String(i).padStart(5, '0')}`);
+    const { host, count } = await registry({ repositories: { 'team/app': { tags } } });
+    const { code, stdout } = await run(['tags', `${host}/team/app`, '--limit', '10000', '-o', 'json']);
+    expect(code).toBe(0);
+    expect(matchesSchema('tags', stdout)).toEqual({ repository: `${host}/team/app`, tags });
+    expect(count()).toBe(10);
+  });
+});
+
+describe('reg tags asks for no more than is wanted', () => {
+  const asked = ({ requests }: Awaited<ReturnType<typeof registry>>) => requests.map(({ url }) => url);
+
+  test('of everything: the page size is the registry’s (Q61)', async () => {
+    const open = await registry();
+    await run(['tags', `${open.host}/team/app`]);
+    expect(asked(open)).toEqual([path]);
+  });
+
+  test('--limit and --last', async () => {
+    const open = await registry();
+    const ran = await run(['tags', `${open.host}/team/app`, '--limit', '1', '--last', '1']);
+    expect(ran).toEqual({ code: 0, stdout: '1.0\n', stderr: '' });
+    expect(asked(open)).toEqual([`${path}?n=1&last=1`]);
+  });
+
+  test('--last where the registry lists all tags nevertheless, as CNCF Distribution 2 does', async () => {
+    const { host, faults } = await registry();
+    faults.add(page(JSON.stringify({ tags: names })));
+    expect(await run(['tags', `${host}/team/app`, '--last', '1'])).toMatchObject({ stdout: '1.0\nlatest\n' });
+  });
+
+  test('--limit counts what is left by --include and --exclude, and the next page is not asked for', async () => {
+    const open = await registry({ repositories: { 'team/app': { tags: ['1', '1-rc', '2', '2-rc', '3'] } } });
+    open.faults.add({ ...page('{"tags":["1","1-rc","2"]}', { Link: `<${path}?last=2>; rel="next"` }) });
+    const args = ['tags', `${open.host}/team/app`, '--include', '^[0-9]', '--exclude', '-rc$'];
+    expect(await run([...args, '--limit', '2'])).toMatchObject({ code: 0, stdout: '1\n2\n' });
+    expect(asked(open)).toEqual([`${path}?n=1000`]);
+    expect(await run(args)).toMatchObject({ code: 0, stdout: '1\n2\n3\n' });
+  });
+
+  test.each(['0', '-1', '1.5', 'ten', '1e3', ''])('--limit %j is no number of tags', async (limit) => {
+    const { host, count } = await registry();
+    expect(await run(['tags', `${host}/team/app`, `--limit=${limit}`])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--limit takes a number from 1 on'),
+    });
+    expect(count()).toBe(0);
+  });
+});
+
+describe('patterns', () => {
+  test.each([
+    ['--include', '(', 'Unterminated group'],
+    ['--exclude', 'a: **', 'Nothing to repeat'],
+  ])('%s %j is none, and says why', async (option, pattern, reason) => {
+    const { host, count } = await registry();
+    const ran = await run(['tags', `${host}/team/app`, option, pattern]);
+    expect(ran).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(`${option} '${pattern}' is no regular expression: ${reason}`),
+    });
+    expect(count()).toBe(0);
+  });
+
+  test('one that backtracks is stopped, whatever the registry has chosen for it', () => {
+    const keep = filterFor({ include: '(a+)+$' }, 50);
+    expect(keep?.(['aaa', 'b'])).toEqual(['aaa']);
+    expect(() => keep?.([`${'a'.repeat(128)}!`])).toThrow('busy without end');
+  });
+});
+
 describe('a list that cannot be followed to its end is an error, after what there was of it', () => {
   test('a next page at another origin', async () => {
     const { host, faults } = await registry();
@@ -141,5 +251,16 @@ describe('a list that cannot be followed to its end is an error, after what ther
       code: 9,
       stderr: expect.stringContaining('larger than 32 MiB'),
     });
+  });
+
+  test('a list without an end, of one empty page after another', async () => {
+    const { host, faults, count } = await registry();
+    for (let i = 0; i < 101; i++)
+      faults.add({ ...page('{"tags":[]}', { Link: `<${path}?${i}>; rel="next"` }), after: i });
+    expect(await run(['tags', `${host}/team/app`])).toMatchObject({
+      code: 9,
+      stderr: expect.stringContaining('101 of its pages in a row are empty'),
+    });
+    expect(count()).toBe(101);
   });
 });
