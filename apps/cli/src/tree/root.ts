@@ -11,6 +11,7 @@ import { version } from '../version.ts';
 import type { Action } from './act.ts';
 import { declareCredentials } from './credentials.ts';
 import { declareHousekeeping } from './housekeeping.ts';
+import { Listed } from './listed.ts';
 import { declareRead } from './read.ts';
 import { declareUnderstand } from './understand.ts';
 
@@ -26,8 +27,14 @@ export interface Page {
  * `reg`, not parsed yet.
  *
  * @param ended told the exit code of an action that has one of its own
+ * @param only the command that is declared whole, the others being `Listed`. Default: all are
  */
-export function tree(surroundings: Surroundings, page: Page, ended: (code: ExitCode) => void): Command {
+export function tree(
+  surroundings: Surroundings,
+  page: Page,
+  ended: (code: ExitCode) => void,
+  only?: string,
+): Command {
   const { stdout } = surroundings;
   const root = new Command('reg')
     .description('See, explain and use the authentication of container registries.')
@@ -61,6 +68,9 @@ Examples:
 
 More: reg help exit-codes, reg help environment, reg help auth-files`,
     );
+  if (only !== undefined) {
+    root.createCommand = (name) => (name === only ? new Command(name) : new Listed(name));
+  }
   const context = {
     surroundings,
     act:
