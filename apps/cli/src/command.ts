@@ -1,0 +1,35 @@
+/**
+ * The command in this process.
+ *
+ * Rules of this file: what other programs ask for, at each press of TAB and before each pull, goes past the tree of commands.
+ */
+
+import { runInProcess } from './process.ts';
+import { exitCode } from './report/exit-code.ts';
+import type { Surroundings } from './surroundings.ts';
+
+/** Runs the command with the arguments of this process, after those in `before`. */
+export function runCommand(before: readonly string[] = []): void {
+  runInProcess((surroundings, args) => run([...before, ...args], surroundings));
+}
+
+async function run(args: readonly string[], surroundings: Surroundings): Promise<number> {
+  const [first, second, ...rest] = args;
+  if (first === 'credential' && second === 'get' && rest.length === 0) return getCredential(surroundings);
+  const { program } = await import('./program.ts');
+  return program(surroundings)(args);
+}
+
+/** `reg credential get` without options. The protocol of credential helpers knows two exit codes. */
+async function getCredential(surroundings: Surroundings): Promise<number> {
+  try {
+    const { credential } = await import('./commands/credential.ts');
+    const options = { verbose: 0, color: 'auto', input: true } as const;
+    return (await credential('get', options, surroundings)) ?? exitCode.ok;
+  } catch (error) {
+    const { report } = await import('./report/report.ts');
+    const help = 'reg credential get --help';
+    report(error, { help, args: ['credential', 'get'] }, surroundings);
+    return exitCode.unexpected;
+  }
+}
