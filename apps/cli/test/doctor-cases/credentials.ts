@@ -31,7 +31,7 @@ const expiredPasswordBreaksPublicPull: Prepare = async (stage) => {
 };
 
 /** Docker's configuration, which leaves the registry's credential to `docker-credential-<name>`. */
-function withHelper(stage: Stage, name: string): void {
+export function withHelper(stage: Stage, name: string): void {
   stage.write('.docker/config.json', { credHelpers: { [HOST]: name } });
 }
 

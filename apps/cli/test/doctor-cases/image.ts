@@ -3,7 +3,6 @@
  */
 
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
 import type { Stage } from './stage.ts';
 
 export const manifestType = 'application/vnd.oci.image.manifest.v1+json';
@@ -34,11 +33,11 @@ export function imageOf(text: string): Image {
   return { config, digest, manifest };
 }
 
-/** A folder for `dir:` that no registry has a blob of. */
+/** Writes a folder for `dir:`, which no registry has a blob of. Returns its path. */
 export function imageFolder(stage: Stage): string {
   const { config, digest, manifest } = imageOf('new');
   stage.write('image/version', 'Directory Transport Version: 1.1\n');
   stage.write('image/manifest.json', manifest);
   stage.write(`image/${digest.slice('sha256:'.length)}`, config);
-  return join(stage.home, 'image');
+  return '{home}/image';
 }

@@ -1,9 +1,7 @@
 /** Set-ups in which TLS, a proxy or what stands before the registry is wrong. */
 
-import { rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { startDistribution } from '../../../../packages/testing/test/docker-registry.ts';
 import { imageFolder } from './image.ts';
@@ -15,7 +13,7 @@ const names = ['registry.example'];
 
 const unknownAuthority: Prepare = async (stage) => {
   const { authority } = await openRegistry(stage);
-  rmSync(join(stage.home, '.config/containers/certs.d'), { recursive: true });
+  stage.remove('.config/containers/certs.d');
   const given = stage.write('corp-ca.crt', authority.ca);
   return {
     skopeo: list,
@@ -91,6 +89,7 @@ const proxyInTheWay: Prepare = async (stage) => {
 /** The front does not say that it was asked over https, so that docker-registry writes http into what it answers. */
 const uploadLocationDowngraded: Prepare = async (stage) => {
   const { front } = await openRegistry(stage);
+  front.become({ forwarded: {} });
   return {
     skopeo: ['copy', `dir:${imageFolder(stage)}`, `docker://${HOST}/team/app:2`],
     follow: (fix) =>

@@ -37,7 +37,9 @@ export async function frontFor(
   host = HOST,
   signer = authority(),
 ): Promise<{ readonly front: Front; readonly authority: Authority }> {
-  const front = await startFront(signer.server({ names: [hostname(host)] }));
+  const front = await startFront(signer.server({ names: [hostname(host)] }), {
+    forwarded: { 'x-forwarded-proto': 'https' },
+  });
   stage.name(host, front.port);
   trust(stage, host, signer.ca);
   return { front, authority: signer };

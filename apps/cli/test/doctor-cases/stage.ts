@@ -23,12 +23,18 @@ export interface Stage {
   name(documented: string, port: number): void;
   /** The port of a name. */
   portOf(documented: string): number;
-  /** `text` with the ports that are. */
+  /** `text` with the ports that are, and the home in the place of `{home}`. */
   real(text: string): string;
   /** `text` as it can be read anywhere, the same in every run. */
   documented(text: string): string;
   /** Writes a file below the home, an object as JSON, in documented names. Returns its path. */
   write(path: string, content: string | object): string;
+  /** Removes a file or folder below the home. */
+  remove(path: string): void;
+  /** Has everything go through a proxy, `reg` too. Resolves names for nobody else. */
+  goThroughProxy(): void;
+  /** What the proxy was asked for, in documented names. */
+  readonly proxied: () => readonly string[];
   /** Writes a shell script, which is on the PATH. */
   program(name: string, script: string): void;
   /** Runs `reg`, whose arguments are in documented names. */
@@ -47,7 +53,7 @@ export async function stage(): Promise<Stage> {
   onTestFinished(() => rmSync(home, { recursive: true, force: true }));
   const programs = join(home, 'bin');
   const names = new Map<string, string>();
-  const env = {
+  const env: Record<string, string> & { readonly XDG_RUNTIME_DIR: string } = {
     HOME: home,
     DOCKER_CONFIG: join(home, '.docker'),
     XDG_CONFIG_HOME: join(home, '.config'),
@@ -59,13 +65,14 @@ export async function stage(): Promise<Stage> {
   const tunnel = await startTunnel((host) => [...names.values()].includes(host));
 
   const real = (text: string): string => {
-    let replaced = text;
+    let replaced = text.replaceAll('{home}', home);
     for (const [documented, actual] of names) replaced = replaced.replaceAll(documented, actual);
     return replaced;
   };
-  /** Only names are resolved: an address needs none. */
+  let isProxied = false;
+  /** Only names are resolved: an address needs none, and a proxy resolves by itself. */
   const resolved = (): readonly string[] =>
-    [...names.values()]
+    (isProxied ? [] : [...names.values()])
       .filter((actual) => !actual.startsWith('127.0.0.1:'))
       .flatMap((actual) => ['--resolve', `${actual}:127.0.0.1`]);
 
@@ -89,6 +96,12 @@ export async function stage(): Promise<Stage> {
       writeFileSync(file, real(text), { mode: 0o600 });
       return file;
     },
+    remove: (path) => rmSync(join(home, path), { recursive: true }),
+    goThroughProxy() {
+      isProxied = true;
+      env['HTTPS_PROXY'] = tunnel.url;
+    },
+    proxied: () => tunnel.asked.map((host) => self.documented(host)),
     program(name, script) {
       chmodSync(self.write(join('bin', name), `#!/bin/sh\n${script}\n`), 0o755);
     },
