@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { canary } from '@reg/testing';
 import { expect, onTestFinished, test } from 'vitest';
 import { openClient, policyFor } from '../src/registry/client.ts';
+import { readConnection } from '../src/registry/options.ts';
 import { registryFor } from './run.ts';
 
 test('the credential of the command line is for the registry it names, and no other is sent it', async () => {
@@ -34,29 +35,42 @@ test('the credential of the command line is for the registry it names, and no ot
   expect(other.requests.map(({ headers }) => headers['authorization'])).toEqual([undefined]);
 });
 
+const https = 'https://auth.example';
+const http = 'http://a.example:81';
+const registry = 'http://r.example:5000';
+
 test.each([
   [{}, { pairs: [], insecureHosts: [] }],
   [{ plainHttp: true }, { pairs: [], insecureHosts: ['r.example:5000'] }],
   [
-    { trustRealm: ['https://auth.example', 'http://a.example:81'] },
+    { trustRealm: [https, http] },
     {
       pairs: [
-        { registry: 'http://r.example:5000', realm: 'https://auth.example' },
-        { registry: 'http://r.example:5000', realm: 'http://a.example:81' },
+        { registry, realm: https },
+        { registry, realm: http },
       ],
       insecureHosts: [],
     },
   ],
   [
-    { trustRealm: ['http://a.example:81'], plainHttp: true },
-    {
-      pairs: [{ registry: 'http://r.example:5000', realm: 'http://a.example:81' }],
-      insecureHosts: ['r.example:5000', 'a.example:81'],
-    },
+    { trustRealm: [http], plainHttp: true },
+    { pairs: [{ registry, realm: http }], insecureHosts: ['r.example:5000', 'a.example:81'] },
   ],
-])('%j is a policy', (options, { pairs, insecureHosts }) => {
-  expect(policyFor(new URL('http://r.example:5000/v2/'), options)).toEqual({
+])('%j is a policy', async (options, { pairs, insecureHosts }) => {
+  const url = new URL(`${registry}/v2/`);
+  expect(policyFor(url, options, await readConnection(options), [])).toEqual({
     realms: { pairs },
     insecureHosts,
+  });
+});
+
+test('what is known of trust, retries and time is in the policy', async () => {
+  const options = { retries: '0', timeout: '45.5', trustRealm: [https] };
+  const known = { registry: 'https://other.example', realm: 'https://sso.example' };
+  const connection = await readConnection(options);
+  expect(policyFor(new URL(`${registry}/v2/`), options, connection, [known])).toMatchObject({
+    realms: { pairs: [known, { registry, realm: https }] },
+    retry: { attempts: 1 },
+    deadlineMs: 45_500,
   });
 });

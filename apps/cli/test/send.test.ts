@@ -18,8 +18,11 @@ afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
 });
 
+/** Nothing of this machine's: no folders of certificates, no proxies. */
+const tls = { env: {}, dirs: [], unverified: new Set<string>() };
+
 function transport(options: Partial<TransportOptions> = {}) {
-  const opened = openTransport({ userAgent: 'reg/test', ...options });
+  const opened = openTransport({ userAgent: 'reg/test', env: {}, tls, ...options });
   closing.push(() => opened.close());
   return opened;
 }
@@ -101,6 +104,31 @@ describe('one request', () => {
     const reply = await transport().send(outgoing, never);
     await reply.discard();
     expect(requests[0]).toMatchObject({ method: 'POST', body: outgoing.form });
+  });
+
+  test.each(['PUT', 'POST', 'PATCH', 'DELETE', 'GET'])('a body of the caller is sent: %s', async (method) => {
+    const server = createServer((incoming, response) => {
+      const { method, headers } = incoming;
+      let body = '';
+      incoming.setEncoding('utf8').on('data', (text) => {
+        body += text;
+      });
+      incoming.on('end', () => response.end(`${method} ${headers['content-length']} ${body}`));
+    });
+    let connections = 0;
+    server.on('connection', () => connections++);
+    const url = `http://${await listening(server)}/`;
+    const { send } = transport();
+    const sent = async (text: string): Promise<string | null> => {
+      const bytes = new TextEncoder().encode(text);
+      const request = { method, url, headers: [], body: 'replayable', bytes } as const;
+      return (await send({ ...get(url), method, body: 'caller', request }, never)).text(100);
+    };
+    // On one connection: a body without its length would be the beginning of the next request.
+    expect(await sent('{"a":"ä"}')).toBe(`${method} 10 {"a":"ä"}`);
+    expect(await sent('')).toBe(`${method} 0 `);
+    expect(await sent('x')).toBe(`${method} 1 x`);
+    expect(connections).toBe(1);
   });
 
   test('a redirect is handed over', async () => {
@@ -278,8 +306,8 @@ describe('what goes wrong says where', () => {
       phase: 'tls',
       code: expect.stringMatching(/CERT|VERIFY/),
     });
-    for (const options of [{ ca: ca ?? '' }, { insecure: true }]) {
-      const reply = await transport(options).send(get(`${url}/v2/`), never);
+    for (const trust of [{ ca: ca ?? undefined }, { unverified: new Set([new URL(url).host]) }]) {
+      const reply = await transport({ tls: { ...tls, ...trust } }).send(get(`${url}/v2/`), never);
       expect(reply.head.status).toBe(200);
       await reply.discard();
     }
@@ -337,6 +365,82 @@ describe('what goes wrong says where', () => {
       code: 'ERR_INVALID_CHAR',
     });
     expect((await send(get(url + tags), never)).head.status).toBe(200);
+  });
+});
+
+describe('where the time went', () => {
+  const resolver: LookupFunction = (_name, _options, callback) => {
+    setImmediate(() => callback(null, [{ address: '127.0.0.1', family: 4 }]));
+  };
+
+  test('a name is looked up, a connection made, and kept', async () => {
+    const { url } = await registry();
+    const { send } = transport({ lookup: resolver });
+    const at = url.replace('127.0.0.1', 'registry.test') + tags;
+    const cold = await send(get(at), never);
+    await cold.discard();
+    const kept = await send(get(at), never);
+    await kept.discard();
+    const some = expect.any(Number);
+    expect(cold.timing).toEqual({ lookupMs: some, connectMs: some, tlsMs: null, waitMs: some });
+    expect(kept.timing).toEqual({ lookupMs: null, connectMs: null, tlsMs: null, waitMs: some });
+    for (const ms of Object.values(cold.timing ?? {})) expect(ms ?? 0).toBeGreaterThanOrEqual(0);
+  });
+
+  test('an address is not looked up, and TLS takes its time', async () => {
+    const { url, ca } = await registry({ tls: true });
+    const reply = await transport({ tls: { ...tls, ca: ca ?? undefined } }).send(get(url + tags), never);
+    await reply.discard();
+    const some = expect.any(Number);
+    expect(reply.timing).toEqual({ lookupMs: null, connectMs: some, tlsMs: some, waitMs: some });
+  });
+
+  test('a server that thinks is waited for', async () => {
+    const { url, faults } = await registry();
+    faults.add({ kind: 'latency', ms: 60 });
+    const reply = await transport().send(get(url + tags), never);
+    await reply.discard();
+    expect(reply.timing?.waitMs).toBeGreaterThan(50);
+    expect(reply.timing?.connectMs).toBeLessThan(reply.timing?.waitMs ?? 0);
+  });
+});
+
+describe('an address in place of what is looked up', () => {
+  const nobody: LookupFunction = (name, _options, callback) =>
+    callback(new Error(`asked for ${name}`), '', 0);
+
+  test('is dialled; the name stays in Host and in SNI', async () => {
+    const { url, requests } = await registry();
+    const { port } = new URL(url);
+    const pinned = new Map([[`registry.test:${port}`, '127.0.0.1']]);
+    const reply = await transport({ pinned, lookup: nobody }).send(
+      get(`http://registry.test:${port}${tags}`),
+      never,
+    );
+    expect(reply.head.status).toBe(200);
+    expect(reply.timing?.lookupMs).toBeNull();
+    expect(requests[0]?.headers['host']).toBe(`registry.test:${port}`);
+    await reply.discard();
+  });
+
+  test('is for one port alone', async () => {
+    const { url } = await registry();
+    const { port } = new URL(url);
+    const pinned = new Map([['registry.test:1', '127.0.0.1']]);
+    const sent = transport({ pinned, lookup: nobody }).send(get(`http://registry.test:${port}/`), never);
+    await expect(sent).rejects.toMatchObject({ phase: 'lookup' });
+  });
+
+  test('is looked at all the same where a peer named the host', async () => {
+    const { url, requests } = await registry();
+    const { port } = new URL(url);
+    const pinned = new Map([[`registry.test:${port}`, '127.0.0.1']]);
+    const outgoing = { ...get(`http://registry.test:${port}/`), addresses: 'unblocked' as const };
+    await expect(transport({ pinned }).send(outgoing, never)).rejects.toMatchObject({
+      phase: 'lookup',
+      code: 'ERR_REG_BLOCKED_ADDRESS',
+    });
+    expect(requests).toHaveLength(0);
   });
 });
 

@@ -22,7 +22,7 @@ import { headersOf, withPlainHeaders } from './dispatched.ts';
 import { asError } from './leg.ts';
 import { checkedLookup, refuseAddress } from './network/address.ts';
 import { type CertsOptions, certFolders, certsFor } from './network/certs.ts';
-import { type Environment, ProxyError, type ProxyServer, proxyFor } from './network/proxy.ts';
+import { type Environment, ProxyError, type ProxyServer, proxyFor, secretFieldOf } from './network/proxy.ts';
 
 export interface RegistryAgentOptions {
   /** Where proxies, and the folders of certificates, are looked for, as it is now. Default: the process's. */
@@ -275,8 +275,8 @@ function handedOver(options: Dispatcher.DispatchOptions, proxy: ProxyServer): Di
   if (!plain.path?.startsWith('/')) throw new errors.InvalidArgumentError('path must start with a slash');
   const fields = headersOf(plain.headers);
   if (fields === null) throw new errors.InvalidArgumentError('invalid headers');
-  const secret = fields.find(([name, value]) => !isOpen(name, value))?.[0];
-  if (secret !== undefined) {
+  const secret = secretFieldOf(fields);
+  if (secret !== null) {
     throw new ProxyError(
       proxy.variable,
       `names a proxy that would read ${secret} of a request to ${origin}, plain http: no_proxy may name ${host}`,
@@ -287,25 +287,6 @@ function handedOver(options: Dispatcher.DispatchOptions, proxy: ProxyServer): Di
   headers.push(...Object.entries(proxyFields(proxy)).flat());
   return { ...plain, origin: proxy.origin, path: origin + plain.path, headers, ...sameName };
 }
-
-/** Fields that hold no secret: an allow-list, since any other may be one (CVE-2026-40895). A form may be a login. */
-function isOpen(name: string, value: string): boolean {
-  if (name === 'content-type') return !value.toLowerCase().includes('form');
-  return name.startsWith('if-') || openFields.includes(name);
-}
-
-const openFields: readonly string[] = [
-  'accept',
-  'accept-encoding',
-  'accept-language',
-  'content-encoding',
-  'content-length',
-  'content-range',
-  'host',
-  'range',
-  'transfer-encoding',
-  'user-agent',
-];
 
 function proxyFields(proxy: ProxyServer): Readonly<Record<string, string>> {
   const authorization = proxy.authorization();

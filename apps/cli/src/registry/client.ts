@@ -5,7 +5,7 @@
  * said. Whoever opens a client closes it: a kept connection would keep the process.
  */
 
-import type { HeaderList, PartialPolicy } from '@reg/core';
+import { defaultPolicy, type HeaderList, type PartialPolicy, type RealmPair, toVisible } from '@reg/core';
 import {
   type Authorized,
   anonymousKeychain,
@@ -14,11 +14,17 @@ import {
   type Keychain,
 } from '@reg/core/driver';
 import type { TranscriptStep } from '@reg/core/transcript';
+import { loadTrust, TrustError } from '@reg/node/network';
+import { Complaint } from '../report/complaint.ts';
+import { exitCode } from '../report/exit-code.ts';
+import { quote } from '../report/shell.ts';
 import type { Surroundings } from '../surroundings.ts';
 import type { Body } from '../transport/body.ts';
-import { type Asking, openTransport } from '../transport/send.ts';
+import { type Asking, openTransport, type TransportOptions } from '../transport/send.ts';
 import { version } from '../version.ts';
-import { type GivenCredential, type NetworkOptions, readAuthorities } from './options.ts';
+import { type Connection, type GivenCredential, type NetworkOptions, readConnection } from './options.ts';
+import { ownerOf } from './owner.ts';
+import { storeAt } from './store.ts';
 
 /** One request of the command's. */
 export interface Asked {
@@ -70,17 +76,18 @@ export const manifestTypes = [
 ].join(', ');
 
 export async function openClient(setting: ClientSetting): Promise<Client> {
-  const { registry, options, surroundings, bodies, onStep } = setting;
-  const transport = openTransport({
-    userAgent: `reg/${version}`,
-    ca: readAuthorities(options),
-    insecure: options.insecure,
-  });
+  const { registry, options, surroundings, bodies, onStep, store = true } = setting;
+  const { env } = surroundings;
+  const connection = await readConnection(options);
+  const policy = policyFor(registry, options, connection, await trusted(env));
+  const keychain = setting.keychain ?? (await keychainFor(setting));
+  const transport = openTransport(transportFor(registry, options, connection, env));
   const authorizer = createAuthorizer({
     send: transport.send,
-    keychain: setting.keychain ?? (await keychainFor(setting)),
-    policy: policyFor(registry, options),
+    keychain,
+    policy,
     transcript: { bodies },
+    ...(store && options.cache !== false ? { store: storeAt(env) } : {}),
     ...(onStep === undefined ? {} : { onStep }),
   });
   const { signal } = surroundings;
@@ -117,14 +124,56 @@ function keychainOf({ username, password, source }: GivenCredential, registry: s
   return { find: async (origin) => (origin === registry ? found : null) };
 }
 
-/** What the user said about where a secret may go. */
+/** The pairs that `reg trust` wrote down. */
+async function trusted(env: Surroundings['env']): Promise<readonly RealmPair[]> {
+  try {
+    return await loadTrust(ownerOf(env));
+  } catch (error) {
+    if (!(error instanceof TrustError)) throw error;
+    throw new Complaint(exitCode.credentials, error.message, {
+      hint: `reg trust list   # once ${quote(toVisible(error.path))} is mended`,
+    });
+  }
+}
+
+/** What the user said about where a secret may go, how long it may take and how often it is tried. */
 export function policyFor(
   { origin, host }: URL,
-  { plainHttp = false, trustRealm = [] }: NetworkOptions,
+  { plainHttp = false }: NetworkOptions,
+  { trustRealm, attempts, timeoutMs }: Connection,
+  pairs: readonly RealmPair[],
 ): PartialPolicy {
   const plain = trustRealm.filter((realm) => realm.startsWith('http:')).map((realm) => new URL(realm).host);
   return {
-    realms: { pairs: trustRealm.map((realm) => ({ registry: origin, realm })) },
+    realms: { pairs: [...pairs, ...trustRealm.map((realm) => ({ registry: origin, realm }))] },
     insecureHosts: plainHttp ? [host, ...plain] : [],
+    ...(attempts === undefined ? {} : { retry: { attempts } }),
+    // Whoever waits longer for an answer waits longer for the whole.
+    ...(timeoutMs === undefined ? {} : { deadlineMs: Math.max(timeoutMs, defaultPolicy.deadlineMs) }),
+  };
+}
+
+/**
+ * How hosts are reached. What is not verified, and who sees the client certificate, is no more than was named: the registry, and
+ * unverified also the token servers of `--trust-realm`.
+ */
+function transportFor(
+  { host }: URL,
+  { insecure = false }: NetworkOptions,
+  { ca, client, pinned, timeoutMs, trustRealm }: Connection,
+  env: Surroundings['env'],
+): TransportOptions {
+  const named = [host, ...trustRealm.map((realm) => new URL(realm).host)];
+  return {
+    userAgent: `reg/${version}`,
+    env,
+    pinned,
+    tls: {
+      ca,
+      client: client === undefined ? undefined : { host, ...client },
+      unverified: new Set(insecure ? named : []),
+      ...ownerOf(env),
+    },
+    ...(timeoutMs === undefined ? {} : { patience: { connect: timeoutMs, silence: timeoutMs } }),
   };
 }

@@ -7,7 +7,7 @@
 import type { Surroundings } from '../surroundings.ts';
 import type { Again, Target } from './argument.ts';
 import { type Client, openClient } from './client.ts';
-import { givenCredential, type NetworkOptions, readOrigin } from './options.ts';
+import { givenCredential, type NetworkOptions } from './options.ts';
 
 /** One command line, read. */
 export interface Task {
@@ -24,12 +24,11 @@ export async function withClient<T>(
   surroundings: Surroundings,
   work: (client: Client) => Promise<T>,
 ): Promise<T> {
-  const trustRealm = (options.trustRealm ?? []).map(readOrigin);
   const given = await givenCredential(options, surroundings, again.command);
   if (target.short !== null && options.quiet !== true) {
     surroundings.stderr.write(`reg: ${target.short} is short for ${target.shown}\n`);
   }
-  const setting = { registry: target.url, options: { ...options, trustRealm }, given, surroundings, bodies };
+  const setting = { registry: target.url, options, given, surroundings, bodies };
   const client = await openClient(setting);
   try {
     return await work(client);

@@ -6,16 +6,11 @@
  */
 
 import type { IncomingMessage } from 'node:http';
-import { pipeline, type Readable } from 'node:stream';
-import { constants, createBrotliDecompress, createUnzip } from 'node:zlib';
+import { type Duplex, pipeline, type Readable } from 'node:stream';
 import { SendError } from './send-error.ts';
 
 /** What is read of an unwanted body so that its connection can be used again: more would cost more than a new one. */
 const DRAIN_BYTES = 65_536;
-
-/** Servers that end a compressed body without its last block are common; that it is whole is for HTTP's framing to say. */
-const UNZIP = { finishFlush: constants.Z_SYNC_FLUSH };
-const UNBROTLI = { finishFlush: constants.BROTLI_OPERATION_FLUSH };
 
 export class Body implements AsyncIterable<Uint8Array> {
   readonly #message: IncomingMessage;
@@ -95,7 +90,7 @@ export class Body implements AsyncIterable<Uint8Array> {
   async #next(): Promise<Uint8Array | null> {
     if (this.#fault !== null) throw this.#fault;
     try {
-      this.#chunks ??= (this.#stored ? this.#message : decoded(this.#message))[Symbol.asyncIterator]();
+      this.#chunks ??= (this.#stored ? this.#message : await decoded(this.#message))[Symbol.asyncIterator]();
       const { done, value } = await this.#chunks.next();
       return done === true ? null : value;
     } catch (error) {
@@ -105,31 +100,32 @@ export class Body implements AsyncIterable<Uint8Array> {
   }
 }
 
-/** The bytes of `message` without their content coding (RFC 9110 §8.4). Reading fails when the coding is none of ours. */
-function decoded(message: IncomingMessage): Readable {
+/** The bytes of `message` without their content coding (RFC 9110 §8.4). Rejects when the coding is none of ours. */
+async function decoded(message: IncomingMessage): Promise<Readable> {
   const coding = (message.headers['content-encoding'] ?? 'identity').trim().toLowerCase();
+  if (coding === '' || coding === 'identity') return message;
+  // Most bodies come as they are.
+  const { constants, createBrotliDecompress, createUnzip } = await import('node:zlib');
+  // Servers that end a compressed body without its last block are common; that it is whole is for HTTP's framing to say.
   switch (coding) {
-    case '':
-    case 'identity':
-      return message;
     case 'gzip':
     case 'x-gzip':
     case 'deflate':
-      return through(message, createUnzip(UNZIP));
+      return through(message, createUnzip({ finishFlush: constants.Z_SYNC_FLUSH }));
     case 'br':
-      return through(message, createBrotliDecompress(UNBROTLI));
+      return through(message, createBrotliDecompress({ finishFlush: constants.BROTLI_OPERATION_FLUSH }));
     default:
       message.destroy();
       throw new SendError(
         'body',
         'ERR_CONTENT_ENCODING',
-        `the body is encoded in a way that was not asked for`,
+        'the body is encoded in a way that was not asked for',
       );
   }
 }
 
 /** Ends both when either fails; the reader of `decoder` gets the error. */
-function through<D extends ReturnType<typeof createUnzip>>(message: IncomingMessage, decoder: D): D {
+function through<D extends Duplex>(message: IncomingMessage, decoder: D): D {
   pipeline(message, decoder, () => {});
   return decoder;
 }

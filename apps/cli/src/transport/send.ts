@@ -1,20 +1,23 @@
 /**
- * The transport: `Send` on node:http and node:https.
+ * The transport: `Send` on node:http, and on TLS under it.
  *
  * Rules of this file: one call is one request on the wire. It follows no redirect, adds no credential and keeps no cookie.
  * It does not judge: whether a URL may be contacted was decided before, but for the address of a host that a peer named, which
  * is known when it is dialled. Connections are kept until `close`; one that was made without a look at its address is never
- * used for a request that wants one, since DNS may have said something else then.
+ * used for a request that wants one, since DNS may have said something else then. A proxy is handed nothing that may hold a
+ * secret: https goes through a tunnel, and over plain http such a request is not sent.
  */
 
-import http, { type ClientRequest, type IncomingMessage } from 'node:http';
-import https from 'node:https';
-import { isIP, type LookupFunction } from 'node:net';
-import type { Addresses, HeaderList, NetworkPhase, RegistryRequest } from '@reg/core';
+import http, { Agent, type ClientRequest, type IncomingMessage } from 'node:http';
+import { type LookupFunction, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { HeaderList, NetworkPhase, RegistryRequest, Timing } from '@reg/core';
 import type { Outgoing, Send } from '@reg/core/driver';
-import { checkedLookup, refuseAddress } from '@reg/node/network';
+import { type Environment, ProxyError, type ProxyServer, proxyFor, secretFieldOf } from '@reg/node/network';
 import { Body } from './body.ts';
+import { Dialling, type DialSetting, dial, endOf, proxyFields, type Way } from './dial.ts';
 import { SendError } from './send-error.ts';
+import type { TlsSetting } from './tls.ts';
 
 /** A request of the command's, with its body. */
 export interface Asking extends RegistryRequest {
@@ -32,10 +35,11 @@ export interface Transport {
 
 export interface TransportOptions {
   readonly userAgent: string;
-  /** PEM of the authorities to trust, in place of Node's own. */
-  readonly ca?: string | undefined;
-  /** Takes any certificate, for any name. */
-  readonly insecure?: boolean | undefined;
+  readonly tls: TlsSetting;
+  /** Where proxies are named. */
+  readonly env: Environment;
+  /** Addresses by `host:port`, in place of what is looked up. */
+  readonly pinned?: ReadonlyMap<string, string> | undefined;
   readonly patience?: Patience | undefined;
   /** What resolves names. Default: the system's. */
   readonly lookup?: LookupFunction | undefined;
@@ -43,7 +47,7 @@ export interface TransportOptions {
 
 /** Milliseconds without progress that end a request. */
 export interface Patience {
-  /** Look-up, TCP and TLS together. 10 s: SYNs go out at 0, 1, 3 and 7 s, so three may be lost. */
+  /** Look-up, TCP, tunnel and TLS together. 10 s: SYNs go out at 0, 1, 3 and 7 s, so three may be lost. */
   readonly connect: number;
   /** Nothing received. 60 s: what nginx, which stands before most registries, waits for an answer behind it. */
   readonly silence: number;
@@ -55,94 +59,105 @@ const defaultPatience: Patience = { connect: 10_000, silence: 60_000 };
 const MAX_HEADER_BYTES = 65_536;
 
 export function openTransport(options: TransportOptions): Transport {
-  const { userAgent, patience = defaultPatience, lookup } = options;
-  const agents: Readonly<Record<Addresses, Agents>> = {
-    any: agentsFor(options, lookup),
-    unblocked: agentsFor(options, checkedLookup(lookup)),
+  const { patience = defaultPatience } = options;
+  const dialSetting: DialSetting = {
+    tls: options.tls,
+    pinned: options.pinned ?? new Map(),
+    lookup: options.lookup,
+  };
+  const agents = new Map<string, Connections>();
+  const agentFor = (way: Way): Connections => {
+    // The ways that may share a connection, if they lead to one host and port.
+    const { secure, addresses, proxy } = way;
+    const name = `${secure} ${proxy === null ? addresses : 'tunnel'}`;
+    const agent = agents.get(name) ?? new Connections(dialSetting);
+    agents.set(name, agent);
+    return agent;
   };
 
   const send: Send<Body, Asking> = (outgoing, signal) =>
     new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
-      const { protocol, hostname, port, pathname, search } = new URL(outgoing.url);
-      const secure = protocol === 'https:';
-      // `new URL` keeps an IPv6 address in its brackets; sockets want it without.
-      const host = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname;
       const checked = outgoing.addresses === 'unblocked';
-      // An address is dialled without asking the resolver.
-      const refused = checked && isIP(host) > 0 ? refuseAddress(host, host) : null;
-      if (refused !== null) return reject(SendError.from(refused, refused.phase));
-      const body = bodyOf(outgoing);
       const stored = outgoing.request?.stored === true;
-      const options = {
-        method: outgoing.method,
-        host,
-        port,
-        path: pathname + search,
-        headers: {
-          'user-agent': userAgent,
-          'accept-encoding': stored ? 'identity' : 'gzip, deflate, br',
-          ...combined(outgoing.headers),
-          // Node writes none for a GET or DELETE, and their body would be taken for the next request.
-          ...(body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }),
-        },
-        agent: agents[outgoing.addresses][secure ? 'https' : 'http'],
-        maxHeaderSize: MAX_HEADER_BYTES,
-      };
+      const dialling = new Dialling();
       let request: ClientRequest;
+      let direct: boolean;
+      let body: string | Uint8Array | undefined;
       try {
-        request = (secure ? https : http).request(options);
+        const { way, path, fields } = routeOf(outgoing, options);
+        direct = way.proxy === null && path.startsWith('/');
+        body = bodyOf(outgoing);
+        const requestOptions: DiallingOptions = {
+          method: outgoing.method,
+          host: way.host,
+          port: way.port,
+          path,
+          headers: {
+            'user-agent': options.userAgent,
+            'accept-encoding': stored ? 'identity' : 'gzip, deflate, br',
+            ...combined(outgoing.headers),
+            // Node writes none for a GET or DELETE, and their body would be taken for the next request.
+            ...(body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }),
+            ...fields,
+          },
+          agent: agentFor(way),
+          maxHeaderSize: MAX_HEADER_BYTES,
+          way,
+          dialling,
+        };
+        request = http.request(requestOptions);
       } catch (error) {
-        // A character that no header or path may hold.
+        // A character that no header or path may hold, or a proxy that is none.
         return reject(SendError.from(error, 'send'));
       }
 
-      let phase: NetworkPhase = isIP(host) === 0 ? 'lookup' : 'connect';
+      let phase: NetworkPhase | null = null;
       let message: IncomingMessage | null = null;
+      let sentAt = performance.now();
+      const phaseNow = (): NetworkPhase => phase ?? dialling.phase;
       const end = (error: unknown): void => {
+        dialling.end();
         if (message === null) request.destroy();
         else message.destroy(SendError.from(error, 'body'));
         reject(error);
       };
-      const late = (): void =>
-        end(new SendError(phase, 'ETIMEDOUT', `no progress for ${waited(phase, patience)} s`));
+      const late = (): void => {
+        const ms = phase === null ? patience.connect : patience.silence;
+        end(new SendError(phaseNow(), 'ETIMEDOUT', `no progress for ${ms / 1_000} s`));
+      };
       const abort = (): void => end(signal.reason);
       signal.addEventListener('abort', abort);
       const connecting = setTimeout(late, patience.connect);
-      const connected = (): void => {
-        clearTimeout(connecting);
-        phase = 'send';
-      };
       request.setTimeout(patience.silence, late);
 
-      request.once('socket', (socket) => {
-        if (!socket.connecting) return connected();
-        socket.once('lookup', (error) => {
-          if (!error) phase = 'connect';
-        });
-        socket.once('connect', () => {
-          if (secure) phase = 'tls';
-          else connected();
-        });
-        socket.once('secureConnect', connected);
+      request.once('socket', () => {
+        clearTimeout(connecting);
+        phase = 'send';
+        sentAt = performance.now();
       });
       request.once('finish', () => {
-        if (phase === 'send') phase = 'head';
+        if (phase !== 'send') return;
+        phase = 'head';
+        sentAt = performance.now();
       });
       request.once('response', (response) => {
         message = response;
         phase = 'body';
         const raw = new Body(response, stored);
+        const { lookupMs, connectMs, tlsMs } = dialling;
+        const timing: Timing = { lookupMs, connectMs, tlsMs, waitMs: performance.now() - sentAt };
         resolve({
-          head: { status: response.statusCode ?? 0, headers: fields(response.rawHeaders) },
+          head: { status: response.statusCode ?? 0, headers: pairs(response.rawHeaders) },
           raw,
-          ...(checked ? { address: 'checked' } : {}),
+          timing,
+          ...(checked && direct ? { address: 'checked' } : {}),
           text: (limit) => raw.text(limit),
           peek: (limit) => raw.peek(limit),
           discard: () => raw.discard(),
         });
       });
-      request.on('error', (error) => reject(SendError.from(error, phase)));
+      request.on('error', (error) => reject(SendError.from(error, phaseNow())));
       request.once('close', () => {
         clearTimeout(connecting);
         signal.removeEventListener('abort', abort);
@@ -153,12 +168,67 @@ export function openTransport(options: TransportOptions): Transport {
   return {
     send,
     close() {
-      for (const { http, https } of Object.values(agents)) {
-        http.destroy();
-        https.destroy();
-      }
+      for (const agent of agents.values()) agent.destroy();
     },
   };
+}
+
+interface DiallingOptions extends http.RequestOptions {
+  readonly way: Way;
+  readonly dialling: Dialling;
+}
+
+/** Kept connections, and new ones by `dial`. */
+class Connections extends Agent {
+  readonly #setting: DialSetting;
+
+  constructor(setting: DialSetting) {
+    super({ keepAlive: true });
+    this.#setting = setting;
+  }
+
+  override createConnection(
+    { way, dialling }: DiallingOptions,
+    callback?: (error: Error | null, socket: Duplex) => void,
+  ): undefined {
+    dial(way, this.#setting, dialling).then(
+      (socket) => callback?.(null, socket),
+      // With an error nobody looks at the socket, but the type wants one.
+      (error) => callback?.(error, new Socket()),
+    );
+  }
+}
+
+interface Route {
+  readonly way: Way;
+  /** The target of the request line. */
+  readonly path: string;
+  readonly fields: Readonly<Record<string, string>>;
+}
+
+/** How a request gets to its host: directly, through a tunnel, or handed to a proxy (RFC 9112 §3.2.2). */
+function routeOf({ url, headers, addresses }: Outgoing, { env, pinned }: TransportOptions): Route {
+  const { origin, host, pathname, search } = new URL(url);
+  const end = endOf(url);
+  const isPinned = pinned?.has(`${end.host}:${end.port}`) === true;
+  const proxy = isPinned ? null : proxyFor(origin, env).proxy;
+  const path = pathname + search;
+  if (proxy === null || end.secure) return { way: { ...end, addresses, proxy }, path, fields: { host } };
+  refuseSecrets(headers, origin, proxy);
+  return {
+    way: { ...endOf(proxy.origin), addresses: 'any', proxy: null },
+    path: origin + path,
+    fields: { host, ...proxyFields(proxy) },
+  };
+}
+
+function refuseSecrets(headers: HeaderList, origin: string, { variable }: ProxyServer): void {
+  const secret = secretFieldOf(headers);
+  if (secret === null) return;
+  throw new ProxyError(
+    variable,
+    `names a proxy that would read ${secret} of a request to ${origin}, plain http: no_proxy may name ${new URL(origin).host}`,
+  );
 }
 
 function bodyOf({ body, form, request }: Outgoing<Asking>): string | Uint8Array | undefined {
@@ -172,20 +242,6 @@ function bodyOf({ body, form, request }: Outgoing<Asking>): string | Uint8Array 
   }
 }
 
-interface Agents {
-  readonly http: http.Agent;
-  readonly https: https.Agent;
-}
-
-function agentsFor({ ca, insecure = false }: TransportOptions, lookup: LookupFunction | undefined): Agents {
-  const shared = { keepAlive: true, ...(lookup === undefined ? {} : { lookup }) };
-  const trust = ca === undefined ? {} : { ca };
-  return {
-    http: new http.Agent(shared),
-    https: new https.Agent({ ...shared, ...trust, rejectUnauthorized: !insecure }),
-  };
-}
-
 /** Field lines of one name as one list, which is how node:http takes them. */
 function combined(headers: HeaderList): Record<string, string[]> {
   const lists = new Map<string, string[]>();
@@ -194,13 +250,8 @@ function combined(headers: HeaderList): Record<string, string[]> {
 }
 
 /** Node's flat list of names and values, in wire order. */
-function fields(raw: readonly string[]): HeaderList {
-  const pairs: (readonly [string, string])[] = [];
-  for (let i = 0; i + 1 < raw.length; i += 2) pairs.push([(raw[i] ?? '').toLowerCase(), raw[i + 1] ?? '']);
-  return pairs;
-}
-
-function waited(phase: NetworkPhase, { connect, silence }: Patience): number {
-  const connecting = phase === 'lookup' || phase === 'connect' || phase === 'tls';
-  return (connecting ? connect : silence) / 1_000;
+function pairs(raw: readonly string[]): HeaderList {
+  const list: (readonly [string, string])[] = [];
+  for (let i = 0; i + 1 < raw.length; i += 2) list.push([(raw[i] ?? '').toLowerCase(), raw[i + 1] ?? '']);
+  return list;
 }

@@ -15,5 +15,6 @@ export {
   ProxyError,
   ProxyServer,
   proxyFor,
+  secretFieldOf,
 } from './proxy.ts';
 export { addTrust, loadTrust, removeTrust, TrustError, trustFile } from './trust.ts';

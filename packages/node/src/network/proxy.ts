@@ -9,7 +9,7 @@
 
 import { BlockList, isIP, isIPv6 } from 'node:net';
 import { domainToASCII } from 'node:url';
-import { classifyAddress } from '@reg/core';
+import { classifyAddress, type HeaderList } from '@reg/core';
 
 /** Where variables are looked for. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -92,6 +92,34 @@ function proxyOf({ name, value }: { readonly name: string; readonly value: strin
   if (url.protocol === 'http:' || url.protocol === 'https:') return new ProxyServer(url, name);
   throw new ProxyError(name, 'names a proxy that is neither http nor https');
 }
+
+/**
+ * The first of `fields` that may hold a secret, or `null`. A proxy for plain http reads all of a request, so that one with such a
+ * field is not for it. An allow-list, since any other may be one (CVE-2026-40895); a form may be a login.
+ *
+ * @param fields names in lower case
+ */
+export function secretFieldOf(fields: HeaderList): string | null {
+  return fields.find(([name, value]) => !isOpen(name, value))?.[0] ?? null;
+}
+
+function isOpen(name: string, value: string): boolean {
+  if (name === 'content-type') return !value.toLowerCase().includes('form');
+  return name.startsWith('if-') || openFields.includes(name);
+}
+
+const openFields: readonly string[] = [
+  'accept',
+  'accept-encoding',
+  'accept-language',
+  'content-encoding',
+  'content-length',
+  'content-range',
+  'host',
+  'range',
+  'transfer-encoding',
+  'user-agent',
+];
 
 /** The host without brackets and without the dot that makes a name absolute. */
 function hostOf({ hostname }: URL): string {

@@ -23,6 +23,10 @@ export interface FileTokenStoreOptions {
    * on Windows `%LOCALAPPDATA%\reg\cache`.
    */
   readonly path?: string;
+  /** Where those variables are looked for. Default: the process's. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** The home directory; one that is not absolute is none. Default: the user's. */
+  readonly home?: string;
   /** The clock of the authorizer, if it was given one. */
   readonly now?: Now;
 }
@@ -48,8 +52,8 @@ export interface FileTokenStore extends TokenStore {
   once<T>(key: StoreKey, work: () => Promise<T>): Promise<T>;
   /** What would be found now. */
   list(): Promise<readonly StoredToken[]>;
-  /** Removes everything, the key of the names included. */
-  clear(): Promise<void>;
+  /** Removes everything, the key of the names included; or what is for one registry, an origin. */
+  clear(registry?: string): Promise<void>;
 }
 
 /** Files at most. With a token server's usual 1 to 4 KiB a token this is below 4 MiB. */
@@ -107,8 +111,8 @@ class Store implements FileTokenStore {
   readonly #now: Now;
   #writes = 0;
 
-  constructor({ path, now = monotonicNow }: FileTokenStoreOptions) {
-    this.path = path === undefined ? defaultPath() : resolve(path);
+  constructor({ path, now = monotonicNow, ...owner }: FileTokenStoreOptions) {
+    this.path = path === undefined ? defaultPath(owner) : resolve(path);
     this.#folder = this.path === null ? null : new PrivateFolder(this.path);
     this.#now = now;
   }
@@ -163,23 +167,24 @@ class Store implements FileTokenStore {
   async list(): Promise<readonly StoredToken[]> {
     const folder = this.#folder;
     if (folder === null || !(await folder.isTrusted())) return [];
-    const secret = await readSecret(folder);
-    if (secret === null) return [];
     const stored: StoredToken[] = [];
-    for (const name of await folder.names()) {
-      const content = entryName.test(name) ? await folder.read(name, longestFile) : null;
-      const kept = content === null ? null : unseal(name, content, secret);
-      if (content === null || kept === null || !isAlive(kept, Date.now())) continue;
+    for await (const { kept, bytes } of entriesIn(folder)) {
+      if (!isAlive(kept, Date.now())) continue;
       const { kind, registry, expiresAt } = kept;
-      const scopes = kind === 'grant' ? kept.asked : null;
-      stored.push({ kind, registry, scopes, expiresAt, bytes: content.length });
+      stored.push({ kind, registry, scopes: kind === 'grant' ? kept.asked : null, expiresAt, bytes });
     }
     return stored;
   }
 
-  async clear(): Promise<void> {
+  async clear(registry?: string): Promise<void> {
     const folder = this.#folder;
     if (folder === null || !(await folder.isTrusted())) return;
+    if (registry !== undefined) {
+      for await (const { name, kept } of entriesIn(folder)) {
+        if (kept.registry === registry) await folder.remove(name);
+      }
+      return;
+    }
     // Locks end by themselves, and one that is held must not be taken from its holder.
     for (const name of await folder.names()) {
       if (name === keyFile || entryName.test(name) || temporaryName.test(name)) await folder.remove(name);
@@ -214,6 +219,24 @@ class Store implements FileTokenStore {
     if (kept.kind === 'challenge') return { kind: kept.kind, hint: kept.hint, expiresAt };
     const { kind, token, asked, granted } = kept;
     return { kind, token, asked, granted, obtainedAt: kept.obtainedAt - late - ahead, expiresAt };
+  }
+}
+
+interface Entry {
+  readonly name: string;
+  readonly kept: Kept;
+  /** Size of the file. */
+  readonly bytes: number;
+}
+
+/** What can be read of a folder, as it is listed. */
+async function* entriesIn(folder: PrivateFolder): AsyncGenerator<Entry, void, void> {
+  const secret = await readSecret(folder);
+  if (secret === null) return;
+  for (const name of await folder.names()) {
+    const content = entryName.test(name) ? await folder.read(name, longestFile) : null;
+    const kept = content === null ? null : unseal(name, content, secret);
+    if (content !== null && kept !== null) yield { name, kept, bytes: content.length };
   }
 }
 
@@ -273,17 +296,25 @@ async function sweep(folder: PrivateFolder): Promise<void> {
 }
 
 /** Where caches are kept; a relative `XDG_CACHE_HOME` counts for nothing (XDG Base Directory Specification). */
-function defaultPath(): string | null {
+function defaultPath({
+  env = process.env,
+  home,
+}: Pick<FileTokenStoreOptions, 'env' | 'home'>): string | null {
   if (process.platform === 'win32') {
-    const local = process.env['LOCALAPPDATA'];
+    const local = env['LOCALAPPDATA'];
     if (local) return join(local, 'reg', 'cache');
   }
-  const caches = process.env['XDG_CACHE_HOME'];
+  const caches = env['XDG_CACHE_HOME'];
   if (caches && isAbsolute(caches)) return join(caches, 'reg');
+  const own = home ?? userHome();
+  return isAbsolute(own) ? join(own, '.cache', 'reg') : null;
+}
+
+function userHome(): string {
   try {
-    return join(homedir(), '.cache', 'reg');
+    return homedir();
   } catch {
     // A user without a home directory, as clusters assign them.
-    return null;
+    return '';
   }
 }
