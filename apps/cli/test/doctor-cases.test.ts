@@ -10,6 +10,7 @@ import { isMissing } from '../../../packages/testing/test/docker-registry.ts';
 import { setUps } from './doctor-cases/index.ts';
 import type { Fix } from './doctor-cases/set-up.ts';
 import { type Stage, stage } from './doctor-cases/stage.ts';
+import type { Ran } from './run.ts';
 
 interface Case {
   readonly id: string;
@@ -53,6 +54,30 @@ const capture = process.env['REG_DOCTOR_CAPTURE'];
 const captured: Record<string, object> = {};
 if (capture !== undefined) afterAll(() => writeFileSync(capture, JSON.stringify(captured, null, 2)));
 
+const noSkopeo = capture !== undefined && isMissing('skopeo');
+
+/** What both print, as it stands in the documentation. */
+async function printedBy(
+  on: Stage,
+  args: readonly string[],
+  skopeo: readonly string[],
+  fix: Fix,
+): Promise<object> {
+  const proxy = on.env['HTTPS_PROXY'];
+  const line = (words: readonly string[]) =>
+    on.documented([...(proxy === undefined ? [] : [`HTTPS_PROXY=${proxy}`]), ...words].join(' '));
+  const printed = (words: readonly string[], { stdout, stderr, code }: Ran) => ({
+    line: line(words),
+    output: on.documented(stdout + stderr),
+    code,
+  });
+  return {
+    doctor: printed(['reg', 'doctor', ...args], await on.reg(['doctor', ...args])),
+    skopeo: noSkopeo ? null : printed(['skopeo', ...skopeo.map(on.real)], await on.skopeo(skopeo)),
+    fix: JSON.parse(on.documented(JSON.stringify(fix))),
+  };
+}
+
 describe.skipIf(isMissing('docker-registry', 'htpasswd'))('reg doctor names the cause and the cure', () => {
   test.each(cases)('$title', async ({ id, arguments: args, cause, exitCode }) => {
     const on = await stage();
@@ -60,19 +85,9 @@ describe.skipIf(isMissing('docker-registry', 'htpasswd'))('reg doctor names the 
     const { code, problems } = await diagnose(on, args);
     expect(problems[0]).toMatchObject({ cause });
     expect(code).toBe(exitCode);
-    if (capture !== undefined) {
-      const [text, other] = [await on.reg(['doctor', ...args]), await on.skopeo(skopeo)];
-      captured[id] = {
-        doctor: on.documented(text.stdout),
-        skopeo: {
-          line: on.documented(['skopeo', ...skopeo].join(' ')),
-          output: on.documented(other.stdout + other.stderr),
-          code: other.code,
-        },
-      };
-    }
-
     const { fix } = problems[0] ?? expect.unreachable();
+    if (capture !== undefined) captured[id] = await printedBy(on, args, skopeo, fix ?? expect.unreachable());
+
     const again = await follow(fix ?? expect.unreachable());
     const after = await diagnose(on, again ?? args);
     expect(after.problems).toEqual([]);
