@@ -50,6 +50,8 @@ const publicCore = 'An adapter imports @reg/core and its public subpaths only.';
 const noUndici = 'What @reg/node offers without undici does not reach it.';
 const stranger = 'The registry that tests the clients shares no code with them.';
 const light = 'The command imports @reg/core and the subpaths of @reg/node that carry no undici';
+const lightDemo =
+  'The demo imports @reg/core, the subpaths of @reg/node that carry no undici, and @reg/testing.';
 const entries = 'Another package is imported by its public entry, and an app by nobody.';
 const names = 'An index.ts lists its exports by name.';
 
@@ -110,6 +112,8 @@ describe('a file that breaks a rule fails the lint command, which names the rule
     [light, 'apps/cli/src/main.ts', takes('@reg/node')],
     [light, 'apps/cli/src/main.ts', takes('undici')],
     [light, 'apps/cli/src/main.ts', takes('@reg/testing')],
+    [light, 'apps/cli/src/demo.ts', takes('@reg/testing')],
+    [lightDemo, 'apps/cli/src/commands/demo.ts', takes('@reg/node')],
     [names, 'packages/core/src/index.ts', "export * from './grant.ts';\n"],
     [names, 'packages/core/src/index.ts', "export type * from './grant.ts';\n"],
     [names, 'packages/core/src/driver/index.ts', "export * as cache from './cache.ts';\n"],
@@ -147,7 +151,7 @@ test('what only comes close to a rule passes', () => {
     'packages/node/test/fetch.test.ts': takes('@reg/testing'),
     'packages/testing/src/token.ts': takes('node:http'),
     'apps/cli/src/main.ts': takes('@reg/node/credentials'),
-    'apps/cli/src/demo.ts': takes('@reg/testing'),
+    'apps/cli/src/commands/demo.ts': takes('@reg/testing'),
   });
   expect(output).toContain('No fixes applied');
   expect(status).toBe(0);
