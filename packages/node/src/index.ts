@@ -38,6 +38,7 @@ export {
   type Flavor,
   type PullSecretKeychainOptions,
   pullSecretKeychain,
+  type SaveCredentialOptions,
   type Saved,
   type SaveOptions,
   saveCredential,

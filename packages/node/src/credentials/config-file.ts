@@ -11,7 +11,7 @@ import { entryIn } from './entries.ts';
 import { CredentialsError } from './error.ts';
 import { readFileText } from './file.ts';
 import { isHelperName, programOf } from './helper.ts';
-import type { Helpers } from './helpers.ts';
+import type { HelperAsker } from './helpers.ts';
 import {
   containersKeys,
   dockerKeys,
@@ -36,17 +36,22 @@ export type Flavor = 'docker' | 'containers';
 /** `flat`: `~/.dockercfg`, entries and nothing else. */
 export type FileFormat = Flavor | 'flat';
 
-export function configFile(path: string, format: FileFormat, helpers: Helpers): Source {
+export function configFile(
+  path: string,
+  format: FileFormat,
+  helpers: HelperAsker,
+  read: (path: string, trail: Trail) => Promise<object | null> = readConfig,
+): Source {
   return {
     name: path,
     async look(query, trail) {
-      const config = await readConfig(path, trail);
+      const config = await read(path, trail);
       const { registry, repository } = query;
       if (config === null) return null;
       if (format === 'flat')
         return entryIn(path, config, flatKeys(Object.keys(config), registry), registry, trail);
       const login = { path, flavor: format, registry: registry.origin };
-      const helper = helperIn(path, config, registry, format, trail);
+      const helper = helperIn(path, config, registry, format, { trail, without: helpers.without });
       if (helper !== null) {
         const match = await askHelper(path, helper, query, trail, helpers);
         return match === null ? null : { ...match, login };
@@ -63,21 +68,6 @@ export function configFile(path: string, format: FileFormat, helpers: Helpers): 
         : { ...match, login };
     },
   };
-}
-
-/** The file at the path that `find` gives, if it gives one; a source that fails where that throws `CredentialsError`. */
-export function configFileAt(
-  find: () => string | null,
-  format: FileFormat,
-  helpers: Helpers,
-): readonly Source[] {
-  try {
-    const path = find();
-    return path === null ? [] : [configFile(path, format, helpers)];
-  } catch (fault) {
-    if (!(fault instanceof CredentialsError)) throw fault;
-    return [{ name: fault.path, look: () => Promise.reject(fault) }];
-  }
 }
 
 /** An entry that is for a part of its registry only. */
@@ -120,26 +110,39 @@ export interface Named {
   readonly key: string | null;
 }
 
+export interface HelperInOptions {
+  readonly trail?: Trail;
+  /** Helpers that count as not named. */
+  readonly without?: readonly string[] | undefined;
+}
+
 /** The helper that keeps the credential of `registry`: of `credHelpers`, else `credsStore`. An empty name says: the file does. */
 export function helperIn(
   path: string,
   config: object,
   registry: Registry,
   flavor: Flavor,
-  trail: Trail | null,
+  { trail, without = [] }: HelperInOptions = {},
 ): Named | null {
+  const counts = (helper: string, key: string | null): boolean => {
+    if (!without.includes(helper)) return true;
+    const about = { key, helper: programOf(helper) };
+    trail?.note(path, 'ignored', 'that is who asks, so what stands beside it counts', about);
+    return false;
+  };
   const helpers = objectIn(path, config, 'credHelpers');
   const [key] = helperKeys(Object.keys(helpers), registry);
   if (key !== undefined) {
     const helper = helperName(path, helpers, key, ' of "credHelpers"');
-    return helper === '' ? null : { helper, server: serverOf(key, registry, flavor), key };
+    if (helper === '') return null;
+    if (counts(helper, key)) return { helper, server: serverOf(key, registry, flavor), key };
   }
   if (flavor === 'containers') {
     if (member(config, 'credsStore')) trail?.note(path, 'ignored', 'Podman does not read "credsStore"');
     return null;
   }
   const helper = helperName(path, config, 'credsStore');
-  if (helper === '') return null;
+  if (helper === '' || !counts(helper, null)) return null;
   return { helper, server: registry.isHub ? hubKey : registry.host, key: null };
 }
 
@@ -162,7 +165,7 @@ async function askHelper(
   { helper, server, key }: Named,
   { registry, signal, rejected }: Query,
   trail: Trail,
-  helpers: Helpers,
+  helpers: HelperAsker,
 ): Promise<Match | null> {
   const about = { key, helper: programOf(helper) };
   if (trail.winner !== null) {

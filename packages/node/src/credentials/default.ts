@@ -1,11 +1,7 @@
 /** The credentials of whoever runs this, from all the places where Docker and Podman users have them. */
 
-import { authVariable } from './auth-variable.ts';
-import { configFile, configFileAt } from './config-file.ts';
 import { type FileKeychainOptions, fileKeychain } from './docker.ts';
-import type { Helpers } from './helpers.ts';
-import { containersPaths, dockerPath, flatPath, namedPath, surroundings } from './places.ts';
-import type { Source } from './source.ts';
+import { placesFor, sourceAt } from './order.ts';
 import type { ExplainingKeychain } from './trail.ts';
 
 export type DefaultKeychainOptions = FileKeychainOptions;
@@ -22,21 +18,7 @@ export type DefaultKeychainOptions = FileKeychainOptions;
  * @throws TypeError as `dockerKeychain` does
  */
 export function defaultKeychain(options: DefaultKeychainOptions = {}): ExplainingKeychain {
-  return fileKeychain(options, (helpers) => sourcesOf(options, helpers));
-}
-
-function sourcesOf(options: DefaultKeychainOptions, helpers: Helpers): readonly Source[] {
-  const { path, flavor = 'docker' } = options;
-  if (path !== undefined) return [configFile(path, flavor, helpers)];
-  const around = surroundings(options);
-  const named = configFileAt(() => namedPath(around), 'containers', helpers);
-  if (named.length > 0) return named;
-  const sources: Source[] = [];
-  const variable = around.env['DOCKER_AUTH_CONFIG'];
-  if (variable) sources.push(authVariable(variable));
-  sources.push(...configFileAt(() => dockerPath(around), 'docker', helpers));
-  for (const auth of containersPaths(around)) sources.push(configFile(auth, 'containers', helpers));
-  const flat = flatPath(around);
-  if (flat !== null) sources.push(configFile(flat, 'flat', helpers));
-  return sources;
+  return fileKeychain(options, (helpers) =>
+    placesFor('default', options).map((place) => sourceAt(place, helpers)),
+  );
 }

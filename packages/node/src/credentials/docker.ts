@@ -1,7 +1,8 @@
 /** The credentials in one file, as Docker or Podman left them there. */
 
-import { configFileAt, type Flavor } from './config-file.ts';
+import type { Flavor } from './config-file.ts';
 import { Helpers } from './helpers.ts';
+import { filePlace, sourceAt } from './order.ts';
 import { defaultPath, type SurroundingsOptions } from './places.ts';
 import { saveCredential } from './save.ts';
 import { keychainOver, type Source } from './source.ts';
@@ -17,6 +18,11 @@ export interface FileKeychainOptions extends SurroundingsOptions {
    * `fail`.
    */
   readonly onHelperError?: 'fail' | 'anonymous';
+  /**
+   * Helpers that count as not named by any config, `['own']` for `docker-credential-own`: what a program that is itself one must
+   * not ask, or it would ask itself. Where one is named, what stands beside it in that file counts.
+   */
+  readonly withoutHelpers?: readonly string[];
 }
 
 const flavors: readonly string[] = ['docker', 'containers'] satisfies Flavor[];
@@ -41,13 +47,13 @@ export type DockerKeychainOptions = FileKeychainOptions;
 export function dockerKeychain(options: DockerKeychainOptions = {}): ExplainingKeychain {
   const { path, flavor = 'docker' } = options;
   return fileKeychain(options, (helpers) =>
-    configFileAt(() => path ?? defaultPath(flavor, options), flavor, helpers),
+    filePlace(() => path ?? defaultPath(flavor, options), flavor).map((place) => sourceAt(place, helpers)),
   );
 }
 
 /** A keychain over files, each of which gets back the identity tokens that replaced its own. */
 export function fileKeychain(
-  { path, flavor = 'docker', env = process.env, onHelperError = 'fail' }: FileKeychainOptions,
+  { path, flavor = 'docker', env = process.env, onHelperError = 'fail', withoutHelpers }: FileKeychainOptions,
   sources: (helpers: Helpers) => readonly Source[],
 ): ExplainingKeychain {
   // Taken for something else, each of them would ask for tokens anonymously, or with another credential.
@@ -55,11 +61,12 @@ export function fileKeychain(
   if (!flavors.includes(flavor)) refuse("flavor is 'docker' or 'containers'");
   if (onHelperError !== 'fail' && onHelperError !== 'anonymous')
     refuse("onHelperError is 'fail' or 'anonymous'");
-  const helpers = new Helpers({ env, onError: onHelperError });
+  const helpers = new Helpers({ env, onError: onHelperError, without: withoutHelpers });
   return keychainOver(
     () => sources(helpers),
     async ({ registry, path, flavor }, replacement) => {
-      await saveCredential(registry, replacement, { path, flavor, env });
+      const without = withoutHelpers === undefined ? {} : { withoutHelpers };
+      await saveCredential(registry, replacement, { path, flavor, env, ...without });
       helpers.forget();
     },
   );

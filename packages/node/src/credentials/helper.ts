@@ -24,6 +24,9 @@ export interface HelperOptions {
   readonly signal?: AbortSignalLike;
 }
 
+/** The user name of an identity token, for helpers and for Podman (requirement 126, Q70). */
+export const tokenUser = '<token>';
+
 /** What a helper keeps for a registry. */
 export interface HelperAnswer {
   /** `<token>` where the secret is an identity token (requirement 126). */

@@ -11,14 +11,19 @@ import type { Credential } from '@reg/core';
 import { type AbortSignalLike, monotonicNow as now } from '@reg/core/driver';
 import { sendable } from './entry.ts';
 import { CredentialsError } from './error.ts';
-import { helperGet, orAborted } from './helper.ts';
+import { helperGet, orAborted, tokenUser } from './helper.ts';
 
 export interface HelpersOptions {
   /** Where helpers are looked for, and what they see. */
   readonly env: Readonly<Record<string, string | undefined>>;
   /** What a helper that is missing, fails or hangs means. */
   readonly onError: 'fail' | 'anonymous';
+  /** Names of helpers that count as not named. */
+  readonly without?: readonly string[] | undefined;
 }
+
+/** Whoever can be asked for what helpers keep. */
+export type HelperAsker = Pick<Helpers, 'ask' | 'without'>;
 
 export type HelperAnswer =
   | { readonly kind: 'none' }
@@ -48,9 +53,6 @@ interface Run {
 
 const lifeMs = 290_000;
 
-/** The user name of an identity token (requirement 126, Q70). */
-const tokenUser = '<token>';
-
 export class Helpers {
   readonly #options: HelpersOptions;
   readonly #kept = new Map<string, Kept>();
@@ -58,6 +60,10 @@ export class Helpers {
 
   constructor(options: HelpersOptions) {
     this.#options = options;
+  }
+
+  get without(): readonly string[] {
+    return this.#options.without ?? [];
   }
 
   /**

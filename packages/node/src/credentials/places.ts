@@ -74,6 +74,15 @@ export function defaultPath(flavor: Flavor, options: SurroundingsOptions): strin
   return namedPath(around) ?? containersPaths(around)[0] ?? null;
 }
 
+/** The same. Throws `CredentialsError` for a user without a home directory too. */
+export function loginPath(flavor: Flavor, options: SurroundingsOptions): string {
+  const path = defaultPath(flavor, options);
+  if (path === null) {
+    throw new CredentialsError('config.json', 'has no place without a home directory: give its path');
+  }
+  return path;
+}
+
 /** What Docker wrote before 1.7. */
 export function flatPath({ home }: Surroundings): string | null {
   return home === null ? null : join(home, '.dockercfg');

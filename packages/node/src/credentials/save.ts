@@ -6,20 +6,31 @@
  */
 
 import type { Credential } from '@reg/core';
+import { checkHelper, withHelper } from './assign.ts';
 import { isObject, member, objectIn, shown } from './config.ts';
 import { type Flavor, helperIn, type Named } from './config-file.ts';
 import { configAt, editConfig } from './edit.ts';
 import { credentialIn, hasControl } from './entry.ts';
 import { CredentialsError } from './error.ts';
-import { helperErase, helperGet, helperList, helperStore } from './helper.ts';
+import { helperErase, helperGet, helperList, helperStore, tokenUser } from './helper.ts';
 import { keysOf, type Names, namesOf } from './names.ts';
-import { defaultPath, type SurroundingsOptions } from './places.ts';
+import { loginPath, type SurroundingsOptions } from './places.ts';
 
 export interface SaveOptions extends SurroundingsOptions {
   /** The file to write. Default: the one that `docker login` writes, or with the flavor `containers` `podman login`. */
   readonly path?: string;
   /** Whose rules the file follows. Default: `docker`. */
   readonly flavor?: Flavor;
+  /** Helpers that count as not named, as for `dockerKeychain`. */
+  readonly withoutHelpers?: readonly string[];
+}
+
+export interface SaveCredentialOptions extends SaveOptions {
+  /**
+   * Who is to keep it: the helper of this name, `pass` for `docker-credential-pass`, or with `null` the file. The config says so from
+   * then on. Default: whom it names already.
+   */
+  readonly helper?: string | null;
 }
 
 /** Where a credential went. */
@@ -45,13 +56,16 @@ export interface Saved {
 export async function saveCredential(
   registry: string,
   credential: Credential,
-  options: SaveOptions = {},
+  options: SaveCredentialOptions = {},
 ): Promise<Saved> {
   checkShape(credential);
+  const { helper: keeper } = options;
+  if (typeof keeper === 'string') checkHelper(keeper);
   const { path, flavor, names } = placeOf(registry, options);
   checkCredential(path, credential);
-  return editConfig<Saved>(path, (config) => {
-    const named = helperIn(path, config, names.registry, flavor, null);
+  return editConfig<Saved>(path, (before) => {
+    const config = keeper === undefined ? before : withHelper(path, before, names, flavor, keeper);
+    const named = helperIn(path, config, names.registry, flavor, { without: options.withoutHelpers });
     if (named === null) {
       const entry = entryOf(credential, flavor, userIn(path, config, names, flavor));
       const saved = { path, key: names.key, helper: null };
@@ -90,14 +104,14 @@ export async function eraseCredential(registry: string, options: SaveOptions = {
   // Nothing to forget is no reason to make a file, or to need the right to.
   const seen = await configAt(path);
   const isThere = keysOf(Object.keys(objectIn(path, seen, 'auths')), names, flavor).length > 0;
-  if (!isThere && helperToForget(path, seen, names, flavor) === null) return false;
+  if (!isThere && helperToForget(path, seen, names, flavor, options) === null) return false;
   let isErased = false;
   let fault: unknown = null;
   await editConfig(path, (config) => {
     const auths = objectIn(path, config, 'auths');
     const gone = new Set(keysOf(Object.keys(auths), names, flavor));
     const kept = Object.entries(auths).filter(([key]) => !gone.has(key));
-    const named = helperToForget(path, config, names, flavor);
+    const named = helperToForget(path, config, names, flavor, options);
     return {
       config: gone.size === 0 ? config : { ...config, auths: Object.fromEntries(kept) },
       work: async () => {
@@ -116,19 +130,29 @@ export async function eraseCredential(registry: string, options: SaveOptions = {
   return isErased;
 }
 
-function placeOf(registry: string, options: SaveOptions): { path: string; flavor: Flavor; names: Names } {
+/** Where a save goes, and what it is called there. */
+interface Place {
+  readonly path: string;
+  readonly flavor: Flavor;
+  readonly names: Names;
+}
+
+function placeOf(registry: string, options: SaveOptions): Place {
   const { flavor = 'docker' } = options;
-  const names = namesOf(registry, flavor);
-  const path = options.path ?? defaultPath(flavor, options);
-  if (path === null) {
-    throw new CredentialsError('config.json', 'has no place without a home directory: give its path');
-  }
-  return { path, flavor, names };
+  return { names: namesOf(registry, flavor), path: options.path ?? loginPath(flavor, options), flavor };
 }
 
 /** The helper that is asked to forget; for a namespace none is. */
-function helperToForget(path: string, config: object, names: Names, flavor: Flavor): Named | null {
-  return names.namespace === '' ? helperIn(path, config, names.registry, flavor, null) : null;
+function helperToForget(
+  path: string,
+  config: object,
+  names: Names,
+  flavor: Flavor,
+  { withoutHelpers }: SaveOptions,
+): Named | null {
+  return names.namespace === ''
+    ? helperIn(path, config, names.registry, flavor, { without: withoutHelpers })
+    : null;
 }
 
 /** Has the helper forget the registry under each of its names. Resolves to whether it knew one. */
@@ -207,9 +231,6 @@ function checkCredential(path: string, credential: Credential): void {
   if (credential.username === tokenUser)
     refuse(`has the user name ${tokenUser}, which marks an identity token,`);
 }
-
-/** The user name of an identity token, for helpers and for Podman (requirement 126). */
-const tokenUser = '<token>';
 
 function loginOf(path: string, credential: Credential, helper: string): { username: string; secret: string } {
   switch (credential.type) {
