@@ -15,6 +15,7 @@ export function runCommand(before: readonly string[] = []): void {
 
 async function run(args: readonly string[], surroundings: Surroundings): Promise<number> {
   const [first, second, ...rest] = args;
+  if (first === '__complete' && second === '--') return answerShell(rest, surroundings);
   if (first === 'credential' && second === 'get' && rest.length === 0) return getCredential(surroundings);
   const { program } = await import('./program.ts');
   return program(surroundings)(args);
@@ -32,4 +33,15 @@ async function getCredential(surroundings: Surroundings): Promise<number> {
     report(error, { help, args: ['credential', 'get'] }, surroundings);
     return exitCode.unexpected;
   }
+}
+
+/** `reg __complete -- words…`, at each press of TAB: a candidate a line, and nothing else, whatever happens. */
+async function answerShell(words: readonly string[], surroundings: Surroundings): Promise<number> {
+  try {
+    const { complete } = await import('./complete.ts');
+    surroundings.stdout.write((await complete(words, surroundings)).map((line) => `${line}\n`).join(''));
+  } catch {
+    // The shell has nothing to show it on.
+  }
+  return exitCode.ok;
 }

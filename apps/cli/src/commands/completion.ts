@@ -1,12 +1,9 @@
 /** `reg completion` */
 
-import { usage } from '../report/complaint.ts';
-import type { ExitCode } from '../report/exit-code.ts';
+import { scripts } from '../completion/scripts.ts';
 import type { Surroundings } from '../surroundings.ts';
+import type { Shell } from '../tree/names.ts';
 
-export async function completion(
-  _shell: 'bash' | 'zsh' | 'fish',
-  _surroundings: Surroundings,
-): Promise<ExitCode | undefined> {
-  throw usage('not built yet');
+export async function completion(shell: Shell, { stdout }: Surroundings): Promise<undefined> {
+  stdout.write(scripts[shell]);
 }

@@ -1,14 +1,48 @@
-/** `reg help` */
+/**
+ * `reg help`: of a command what `--help` prints, and pages about what concerns all of them.
+ *
+ * Rules of this file: help that was asked for is data.
+ */
 
 import type { Command } from 'commander';
+import { authFilesPage } from '../help/auth-files.ts';
+import { environmentPage } from '../help/environment.ts';
+import { exitCodesPage } from '../help/exit-codes.ts';
 import { usage } from '../report/complaint.ts';
-import type { ExitCode } from '../report/exit-code.ts';
 import type { Surroundings } from '../surroundings.ts';
+import { type HelpTopic, helpTopics } from '../tree/names.ts';
 
+const pages: Readonly<Record<HelpTopic, string>> = {
+  'exit-codes': exitCodesPage,
+  environment: environmentPage,
+  'auth-files': authFilesPage,
+};
+
+/**
+ * `reg help`
+ *
+ * @param topic the words of a command, or one topic; without any the whole command
+ */
 export async function help(
-  _topic: readonly string[],
-  _root: Command,
-  _surroundings: Surroundings,
-): Promise<ExitCode | undefined> {
-  throw usage('not built yet');
+  topic: readonly string[],
+  root: Command,
+  { stdout }: Surroundings,
+): Promise<undefined> {
+  const [first, ...rest] = topic;
+  const page = rest.length === 0 ? helpTopics.find((name) => name === first) : undefined;
+  if (page !== undefined) {
+    stdout.write(pages[page]);
+    return;
+  }
+  commandNamed(topic, root).outputHelp();
+}
+
+function commandNamed(topic: readonly string[], root: Command): Command {
+  let command = root;
+  for (const word of topic) {
+    const next = command.commands.find((one) => one.name() === word || one.aliases().includes(word));
+    if (next === undefined) throw usage(`there is no help about '${topic.join(' ')}'`, 'reg help');
+    command = next;
+  }
+  return command;
 }

@@ -7,13 +7,14 @@
 import { Argument, type Command } from 'commander';
 import type { CacheOptions } from '../commands/cache.ts';
 import type { Context } from './act.ts';
+import { type Shell, shells } from './names.ts';
 import { outputOption, withCommon } from './options.ts';
 
 export function declareHousekeeping(root: Command, { surroundings, act }: Context): void {
   root.commandsGroup('Housekeeping:');
 
-  const cache = root.command('cache').description('The tokens that are kept for the next command.');
-  cache.helpCommand(false);
+  const cache = root.command('cache').description('Look at the tokens that are kept, or forget them.');
+  cache.helpCommand(false).addHelpText('after', '\nExample:\n  reg cache ls');
   for (const [name, description] of [
     ['ls', 'Print what is kept: for which registry, whose, until when. Never a token.'],
     ['clear', 'Forget it, of one registry or of all.'],
@@ -36,7 +37,7 @@ export function declareHousekeeping(root: Command, { surroundings, act }: Contex
   withCommon(
     root
       .command('demo')
-      .description('Show the whole handshake on a registry that lives as long as this command does.'),
+      .description('Show a whole handshake, on a registry that lives as long as this command.'),
   )
     .addHelpText('after', '\nExample:\n  reg demo')
     .action(
@@ -50,14 +51,18 @@ export function declareHousekeeping(root: Command, { surroundings, act }: Contex
     root
       .command('completion')
       .description('Print what makes a shell complete this command.')
-      .addArgument(new Argument('<shell>').choices(['bash', 'zsh', 'fish'])),
+      .addArgument(new Argument('<shell>', 'whose').choices(shells)),
   )
     .addHelpText(
       'after',
-      '\nExamples:\n  source <(reg completion bash)\n  reg completion fish > ~/.config/fish/completions/reg.fish',
+      `
+Examples:
+  source <(reg completion bash)     # in ~/.bashrc
+  source <(reg completion zsh)      # in ~/.zshrc, behind compinit
+  reg completion fish > ~/.config/fish/completions/reg.fish`,
     )
     .action(
-      act(async (shell: 'bash' | 'zsh' | 'fish') => {
+      act(async (shell: Shell) => {
         const { completion } = await import('../commands/completion.ts');
         return completion(shell, surroundings);
       }),
@@ -66,10 +71,10 @@ export function declareHousekeeping(root: Command, { surroundings, act }: Contex
   withCommon(
     root
       .command('help')
-      .description('Print the help of a command, or about exit codes, environment or files.')
-      .argument('[topic...]', 'a command, or exit-codes, environment, auth-files'),
+      .description('Print help: of a command, or about exit-codes, environment or auth-files.')
+      .argument('[topic...]', 'a command, or one of exit-codes, environment, auth-files'),
   )
-    .addHelpText('after', '\nExamples:\n  reg help exit-codes\n  reg help login')
+    .addHelpText('after', '\nExamples:\n  reg help login\n  reg help credential get\n  reg help exit-codes')
     .action(
       act(async (topic: readonly string[]) => {
         const { help } = await import('../commands/help.ts');
