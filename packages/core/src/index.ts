@@ -35,6 +35,13 @@ export { judgeRedirect } from './redirect.ts';
 export type { Reference } from './reference.ts';
 export { endpoint, formatReference, nextPage, parseReference } from './reference.ts';
 export type { Scope } from './scope.ts';
-export { coversScopes, formatScopes, parseScopes, scopesForRequest, unionScopes } from './scope.ts';
+export {
+  coversScopes,
+  formatScopes,
+  missingScopes,
+  parseScopes,
+  scopesForRequest,
+  unionScopes,
+} from './scope.ts';
 export { Secret } from './secret.ts';
 export { toVisible } from './visible.ts';

@@ -68,6 +68,19 @@ export function coversScopes(held: readonly Scope[], wanted: readonly Scope[]): 
   });
 }
 
+/**
+ * What of `wanted` whoever holds `held` does not have, as far as the actions of each resource, in the order of `wanted`; `[]`
+ * where `coversScopes` holds.
+ */
+export function missingScopes(held: readonly Scope[], wanted: readonly Scope[]): Scope[] {
+  return unionScopes(wanted, []).flatMap((scope): readonly Scope[] => {
+    if (coversScopes(held, [scope])) return [];
+    if (isOpaque(scope)) return [scope];
+    const actions = scope.actions.filter((action) => !coversScopes(held, [{ ...scope, actions: [action] }]));
+    return [{ ...scope, actions }];
+  });
+}
+
 /** The names of the repositories among `scopes`, each once. */
 export function repositoriesOf(scopes: readonly Scope[]): string[] {
   const names = scopes.flatMap((scope) =>

@@ -39,7 +39,10 @@ function operation(
   startedAt?: number,
 ) {
   const asked = { ...request, ...about };
-  const recorder = new Recorder(asked, defaultPolicy, null, onStep, startedAt);
+  const recorder = new Recorder(asked, defaultPolicy, null, {
+    onStep,
+    ...(startedAt === undefined ? {} : { startedAt }),
+  });
   let state = start(asked, defaultPolicy);
   return {
     recorder,

@@ -4,6 +4,7 @@ import {
   coversScopes,
   formatScopes,
   isPullOnly,
+  missingScopes,
   parseScopes,
   repositoriesOf,
   repositoryOf,
@@ -11,6 +12,24 @@ import {
   scopesForRequest,
   unionScopes,
 } from '../src/scope.ts';
+
+describe('missingScopes', () => {
+  it.each([
+    ['repository:a/b:pull', 'repository:a/b:pull', ''],
+    ['repository:a/b:pull', 'repository:a/b:pull,push', 'repository:a/b:push'],
+    ['', 'repository:a/b:pull,push', 'repository:a/b:pull,push'],
+    ['repository:a/b:*', 'repository:a/b:pull,push repository:c/d:pull', 'repository:c/d:pull'],
+    ['repository:a/b:', 'repository:a/b:pull', 'repository:a/b:pull'],
+    ['repository:a/b:pull', 'repository:a/b:*', 'repository:a/b:*'],
+    ['repository:a/b:pull', 'repository(plugin):a/b:pull', 'repository(plugin):a/b:pull'],
+    ['aws', 'aws other', 'other'],
+    ['repository:a/b:pull', 'repository:c/d:', 'repository:c/d:'],
+  ])('of %j who wants %j lacks %j', (held, wanted, missing) => {
+    const lacking = missingScopes(parseScopes(held), parseScopes(wanted));
+    expect(formatScopes(lacking)).toBe(missing);
+    expect(lacking.length === 0).toBe(coversScopes(parseScopes(held), parseScopes(wanted)));
+  });
+});
 
 describe('parseScopes and formatScopes', () => {
   const cases: readonly (readonly [

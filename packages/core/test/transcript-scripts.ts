@@ -272,7 +272,10 @@ export interface Run {
 export function run(script: Script): Run {
   const told: TranscriptStep[] = [];
   const { request, policy, hint } = script;
-  const recorder = new Recorder(request, policy, hint, (step) => told.push(step), 1_000);
+  const recorder = new Recorder(request, policy, hint, {
+    onStep: (step) => told.push(step),
+    startedAt: 1_000,
+  });
   const world = new World(script, recorder);
   let state = start(request, policy, hint);
   world.phases.push(`handshake ${state.phase}`);

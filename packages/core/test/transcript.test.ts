@@ -1,8 +1,11 @@
 import { describe, expect, test } from 'vitest';
+import type { Timing } from '../src/message.ts';
 import { defaultPolicy } from '../src/policy.ts';
 import { parseScopes } from '../src/scope.ts';
 import {
+  type Claims,
   fromJson,
+  type RecordedResponse,
   replay,
   type Transcript,
   type TranscriptStep,
@@ -35,57 +38,57 @@ import {
 describe('toText', () => {
   test('the whole workflow: what was sent, what came back, and what it means', () => {
     expect(toText(whole).split('\n')).toEqual([
-      '#1  GET https://registry.example/v2/a/b/tags/list',
-      '    accept: application/json',
-      '    no authorization',
-      '  ← 401 Unauthorized, 38 ms',
-      '    www-authenticate: Bearer realm="https://auth.example/token",service="svc",scope="repository:a/b:pull"',
-      '    not shown: set-cookie',
-      '    {',
-      '      "errors": [',
-      '        {',
-      '          "code": "UNAUTHORIZED"',
-      '        }',
-      '      ]',
-      '    }',
-      '  → the registry wants a Bearer token: ask https://auth.example/token for repository:a/b:pull, service svc',
-      '  → credential for https://registry.example: user name and password (~/.docker/config.json)',
-      '  → ask for it as alice, with the password',
+      '#1 → GET https://registry.example/v2/a/b/tags/list',
+      '     accept: application/json',
+      '     no authorization',
+      '   ← 401 Unauthorized  38 ms',
+      '     www-authenticate: Bearer realm="https://auth.example/token",service="svc",scope="repository:a/b:pull"',
+      '     not shown: set-cookie',
+      '     {',
+      '       "errors": [',
+      '         {',
+      '           "code": "UNAUTHORIZED"',
+      '         }',
+      '       ]',
+      '     }',
+      '   » the registry wants a Bearer token: ask https://auth.example/token for repository:a/b:pull, service svc',
+      '   » credential for https://registry.example: user name and password (~/.docker/config.json)',
+      '   » ask for it as alice, with the password, which auth.example may see: you trust it with this registry',
       '',
-      '#2  GET https://auth.example/token',
-      '    service: svc',
-      '    scope: repository:a/b:pull',
-      '    account: alice',
-      '    accept: application/json',
-      '    authorization: Basic alice:•••',
-      '  ← 200 OK, 61 ms',
-      '    content-type: application/json',
-      '    {',
-      '      "token": "•••",',
-      '      "expires_in": 300',
-      '    }',
-      '  → a token for repository:a/b:pull, good for 300 s',
+      '#2 → GET https://auth.example/token',
+      '     service: svc',
+      '     scope: repository:a/b:pull',
+      '     account: alice',
+      '     accept: application/json',
+      '     authorization: Basic alice:•••',
+      '   ← 200 OK  61 ms',
+      '     content-type: application/json',
+      '     {',
+      '       "token": "•••",',
+      '       "expires_in": 300',
+      '     }',
+      '   » a token for repository:a/b:pull, good for 300 s',
       '',
-      '#3  GET https://registry.example/v2/a/b/tags/list',
-      '    accept: application/json',
-      '    authorization: Bearer ••• (the token of #2)',
-      '  ← 200 OK, 41 ms',
-      '  → the registry takes it: this is its answer',
+      '#3 → GET https://registry.example/v2/a/b/tags/list',
+      '     accept: application/json',
+      '     authorization: Bearer ••• (the token of #2)',
+      '   ← 200 OK  41 ms',
+      '   » the registry takes it: this is its answer',
       '',
-      '3 requests, 143 ms',
+      '3 requests  143 ms   result: authorized',
     ]);
   });
 
   test('without bodies, broken at 60 columns', () => {
     const lines = toText(whole, { bodies: false, width: 60 }).split('\n');
     expect(lines.slice(4, 9)).toEqual([
-      '    www-authenticate: Bearer',
-      '      realm="https://auth.example/token",service="svc",',
-      '      scope="repository:a/b:pull"',
-      '    not shown: set-cookie',
-      '  → the registry wants a Bearer token: ask',
+      '     www-authenticate: Bearer',
+      '       realm="https://auth.example/token",service="svc",',
+      '       scope="repository:a/b:pull"',
+      '     not shown: set-cookie',
+      '   » the registry wants a Bearer token: ask',
     ]);
-    expect(lines[9]).toBe('    https://auth.example/token for repository:a/b:pull,');
+    expect(lines[9]).toBe('     https://auth.example/token for repository:a/b:pull,');
     expect(lines.join('\n')).not.toContain('{');
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(60);
   });
@@ -107,8 +110,8 @@ describe('toText', () => {
       },
     );
     expect([...roles].sort()).toEqual(['bad', 'faint', 'good', 'meaning', 'name', 'number', 'request']);
-    expect(painted).toContain('<number>#1</>  <request>GET https://registry.example/v2/a/b/tags/list</>');
-    expect(painted).toContain('  ← <bad>401 Unauthorized</><faint>, 38 ms</>');
+    expect(painted).toContain('<number>#1</> → <request>GET https://registry.example/v2/a/b/tags/list</>');
+    expect(painted).toContain('   ← <bad>401 Unauthorized</><faint>  38 ms</>');
     expect(painted.replaceAll(/<\/?[a-z]*>/g, '')).toBe(
       toText(transcript([sent(401, 'answered'), sent(200, 'answered')], { failure: sample('denied') })),
     );
@@ -116,7 +119,11 @@ describe('toText', () => {
 
   test('a failure is told at the end, in full', () => {
     const text = toText(transcript([begun({ next: 'failed' })], { failure: sample('realm-untrusted') }));
-    expect(text.split('\n').slice(0, 3)).toEqual([`  → ${realm} is not asked`, '', 'no request was sent']);
+    expect(text.split('\n').slice(0, 3)).toEqual([
+      `   » ${realm} is not asked`,
+      '',
+      'no request was sent   result: realm-untrusted',
+    ]);
     expect(text).toContain(
       '\nhttps://registry.example sends clients to https://auth.example/token for a token',
     );
@@ -124,7 +131,7 @@ describe('toText', () => {
   });
 
   test('what a peer says cannot leave its line or hide (CVE-2024-50349)', () => {
-    const evil = '\u001b[2J\r\n  → all is well\u202e';
+    const evil = '\u001b[2J\r\n  » all is well\u202e';
     const steps = [
       sent(401, 'answered', {
         effect: send({ url: `${registry}/v2/${evil}`, headers: [[evil, evil]] }),
@@ -149,20 +156,20 @@ describe('toText', () => {
     ];
     const lines = toText(transcript(steps)).split('\n');
     expect(lines.join('')).not.toMatch(/[\p{Cc}\u202e]/u);
-    expect(lines.filter((line) => line.startsWith('  → all'))).toEqual([]);
+    expect(lines.filter((line) => line.startsWith('  » all'))).toEqual([]);
   });
 
   test('no response: where it ended', () => {
     const text = toText(transcript([sent(0, 'failed', { answer: silence })]));
-    expect(text).toContain('  ← no response (connect, ECONNREFUSED: connect ECONNREFUSED) after 38 ms\n');
-    expect(text).toContain('\n1 request, 38 ms');
+    expect(text).toContain('   ← no response (connect, ECONNREFUSED: connect ECONNREFUSED) after 38 ms\n');
+    expect(text).toContain('\n1 request  38 ms   result: no response');
   });
 
   test("a caller's own Authorization is neither shown nor missed", () => {
     const text = toText(
       transcript([sent(200, 'answered', { effect: send({ headers: [['authorization', 'redacted-0']] }) })]),
     );
-    expect(text).toContain('    not shown: authorization\n  ←');
+    expect(text).toContain('     not shown: authorization\n   ←');
     expect(text).not.toContain('no authorization');
   });
 
@@ -173,16 +180,249 @@ describe('toText', () => {
         exchanged(200, null, 'granted', { effect: send({ to: 'authority', url: 'nowhere' }) }),
       ]),
     );
-    expect(text).toContain('  ← 299, 38 ms');
+    expect(text).toContain('   ← 299  38 ms');
     expect(text).toContain('authorization: Bearer •••\n');
-    expect(text).toContain('#2  GET nowhere\n');
+    expect(text).toContain('#2 → GET nowhere\n');
+  });
+});
+
+describe('toText, brief', () => {
+  const brief = (t: Transcript, width?: number) =>
+    toText(t, { brief: true, reason: false, ...(width === undefined ? {} : { width }) }).split('\n');
+
+  test('the whole workflow: what bears on authorization, and every request', () => {
+    expect(brief(whole)).toEqual([
+      '#1 → GET https://registry.example/v2/a/b/tags/list',
+      '     no authorization',
+      '   ← 401 Unauthorized  38 ms',
+      '     www-authenticate: Bearer realm="https://auth.example/token",service="svc",scope="repository:a/b:pull"',
+      '     UNAUTHORIZED: authentication required',
+      '   » the registry wants a Bearer token: ask https://auth.example/token for repository:a/b:pull, service svc',
+      '   » credential for https://registry.example: user name and password (~/.docker/config.json)',
+      '   » ask for it as alice, with the password, which auth.example may see: you trust it with this registry',
+      '',
+      '#2 → GET https://auth.example/token',
+      '     service: svc',
+      '     scope: repository:a/b:pull',
+      '     account: alice',
+      '     authorization: Basic alice:•••',
+      '   ← 200 OK  61 ms',
+      '     {"token":"•••","expires_in":300}',
+      '   » a token for repository:a/b:pull, good for 300 s',
+      '',
+      '#3 → GET https://registry.example/v2/a/b/tags/list',
+      '     authorization: Bearer ••• (the token of #2)',
+      '   ← 200 OK  41 ms',
+      '   » the registry takes it: this is its answer',
+      '',
+      '3 requests  143 ms   result: authorized',
+    ]);
+  });
+
+  test('an error without a list of errors is told by how its body begins, a page by its type', () => {
+    const page = {
+      ...reply(502, [
+        ['content-type', 'text/html'],
+        ['server', 'x'],
+      ]),
+      body: `<h1>${'x'.repeat(300)}`,
+    };
+    const empty = { ...reply(500, [['content-type', 'application/json; charset=utf-8']]), body: null };
+    const told = brief(
+      transcript([sent(502, 'answered', { answer: page }), sent(500, 'answered', { answer: empty })]),
+    );
+    expect(told.slice(2, 6)).toEqual([
+      '   ← 502 Bad Gateway  38 ms',
+      '     content-type: text/html',
+      `     <h1>${'x'.repeat(236)}…`,
+      '   » this is the registry’s answer, and not about authorization',
+    ]);
+    expect(told.slice(9, 11)).toEqual([
+      '   ← 500 Internal Server Error  38 ms',
+      '   » this is the registry’s answer, and not about authorization',
+    ]);
+    expect(told.at(-1)).toBe('2 requests  38 ms   result: 500 Internal Server Error');
+  });
+
+  test('a token response whose body was not kept; a status that no phrase goes with', () => {
+    const told = brief(
+      transcript([
+        exchanged(200, null, 'granted'),
+        sent(499, 'answered', { at: 1_101, answer: { ...reply(499), at: 1_100 } }),
+      ]),
+    );
+    expect(told.slice(5, 7)).toEqual(
+      ['   ← 200 OK  61 ms', '     content-type: application/json']
+        .slice(0, 1)
+        .concat('   » that is a token'),
+    );
+    expect(told.at(-1)).toBe('2 requests  60 ms   result: 499');
+  });
+
+  test('where there is no room, the result is on a line of its own; why is the caller’s to tell', () => {
+    const failed = { ...transcript([sent(401, 'failed')]), failure: sample('realm-untrusted') };
+    expect(brief(failed, 40).slice(-2)).toEqual(['1 request  38 ms', 'result: realm-untrusted']);
+    expect(brief(failed).at(-1)).toBe('1 request  38 ms   result: realm-untrusted');
+  });
+
+  test('an operation that sent nothing, or asked for nothing but a token', () => {
+    expect(brief(transcript([]))).toEqual(['no request was sent']);
+    const { steps } = whole;
+    expect(brief(transcript(steps.slice(0, -1))).at(-1)).toBe('2 requests  101 ms   result: authorized');
+  });
+});
+
+describe('where the time went', () => {
+  const timing = { lookupMs: 4.4, connectMs: 9, tlsMs: 21, waitMs: 3.6 };
+  const kept = { lookupMs: null, connectMs: null, tlsMs: null, waitMs: 40 };
+  const timely = (status: number, spent: Timing): RecordedResponse => {
+    return {
+      type: 'response',
+      at: 1_038,
+      head: { status, headers: [] },
+      problems: [],
+      body: null,
+      timing: spent,
+    };
+  };
+  const timed = transcript([
+    sent(401, 'obtaining', { answer: timely(401, timing) }),
+    exchanged(200, '{"token":"redacted-2"}', 'granted'),
+    obtained(),
+    sent(200, 'answered', { at: 1_102, answer: { ...timely(200, kept), at: 1_143 } }),
+    sent(0, 'failed', { at: 1_143, answer: { ...silence, at: 1_150 } }),
+  ]);
+
+  test('in text: of each request, and of all', () => {
+    const lines = toText(timed).split('\n');
+    expect(lines.filter((line) => line.includes(' ms'))).toEqual([
+      '   ← 401 Unauthorized  38 ms  (dns 4 · tcp 9 · tls 21 · server 4)',
+      '   ← 200 OK  61 ms',
+      '   ← 200 OK  41 ms  (server 40)',
+      '   ← no response (connect, ECONNREFUSED: connect ECONNREFUSED) after 7 ms',
+      '4 requests  150 ms  (dns 4 · tcp 9 · tls 21 · server 44)   result: no response',
+    ]);
+  });
+
+  test('in HAR: -1 for what is not known, TLS as part of the connection, the sum as the time', () => {
+    const { entries } = (JSON.parse(toHar(timed)) as Har).log;
+    expect(entries.map(({ timings }) => timings)).toEqual([
+      { dns: 4.4, connect: 30, ssl: 21, send: 0, wait: 3.6, receive: 0 },
+      { dns: -1, connect: -1, ssl: -1, send: 0, wait: 61, receive: 0 },
+      { dns: -1, connect: -1, ssl: -1, send: 0, wait: 40, receive: 1 },
+      { dns: -1, connect: -1, ssl: -1, send: 0, wait: 7, receive: 0 },
+    ]);
+    expect(entries.map(({ time }) => time)).toEqual([38, 61, 41, 7]);
+    const plain = transcript([
+      sent(200, 'answered', { answer: timely(200, { ...kept, connectMs: 2, waitMs: -5 }) }),
+    ]);
+    expect((JSON.parse(toHar(plain)) as Har).log.entries[0]).toMatchObject({
+      time: 38,
+      timings: { dns: -1, connect: 2, ssl: -1, wait: 0, receive: 36 },
+    });
+  });
+});
+
+describe('what a token says of itself', () => {
+  const claims = {
+    issuer: 'auth.example',
+    subject: 'alice',
+    audience: ['svc', 'other'],
+    issuedAt: 75_101,
+    notBefore: 1_000,
+    expiresAt: 301_101,
+    access: parseScopes('repository:a/b:pull'),
+    others: ['jti'],
+  };
+  const none = {
+    issuer: null,
+    subject: null,
+    audience: [],
+    issuedAt: null,
+    notBefore: null,
+    expiresAt: null,
+    access: null,
+    others: [],
+  };
+  const url = `${realm}?${new URLSearchParams({ scope: 'repository:a/b:pull,push' })}`;
+  const step = (said: Claims | null, effect = send({ to: 'authority', url })) => {
+    const made = exchanged(200, '{"token":"redacted-2","expires_in":300}', 'granted', { effect });
+    if (made.answer.type !== 'token-response') throw new Error('no token response');
+    return { ...made, answer: { ...made.answer, claims: said } };
+  };
+
+  test('is told in every rendering, and what of it is less than was asked for', () => {
+    const told =
+      'asked for repository:a/b:pull,push, got a token for repository:a/b:pull, good for 300 s; not granted: push';
+    const says =
+      'the token says: issued by auth.example; for alice; to be shown to svc, other; ends 300 s after it came; ' +
+      'clock skew: it begins 74 s from now; not shown: jti';
+    const t = transcript([step(claims)]);
+    expect(meaning([step(claims)])).toBe(`${told}\n${says}`);
+    expect((JSON.parse(toHar(t)) as Har).log.entries[0]?.comment).toBe(`${told}; ${says}`);
+    expect(toMermaid(t)).toContain(
+      'Note over C: the token says#58; issued by auth.example#59;'.replace('#58;', ':'),
+    );
+    expect(fromJson(toJson(t))).toEqual(t);
+  });
+
+  test('an opaque token; one that says only what it is for; one for nothing at all', () => {
+    expect(meaning([step(null)])).toBe(
+      'a token for repository:a/b:pull,push, good for 300 s\nthe token is opaque: only its registry can read it',
+    );
+    expect(meaning([step({ ...none, access: parseScopes('repository:a/b:*') })])).toBe(
+      'a token for repository:a/b:*, good for 300 s',
+    );
+    expect(meaning([step({ ...none, access: parseScopes('repository:a/b:') })])).toBe(
+      'asked for repository:a/b:pull,push, got a token for no scope, good for 300 s; not granted: pull,push',
+    );
+  });
+
+  test('of several scopes the missing are told in full, and one that is no list of actions too', () => {
+    const both = `${realm}?${new URLSearchParams({ scope: 'repository:a/b:pull repository:c/d:pull' })}`;
+    expect(meaning([step(claims, send({ to: 'authority', url: both }))]).split('\n')[0]).toMatch(
+      /; not granted: repository:c\/d:pull$/,
+    );
+    const aws = `${realm}?${new URLSearchParams({ scope: 'aws' })}`;
+    expect(meaning([step(claims, send({ to: 'authority', url: aws }))]).split('\n')[0]).toMatch(
+      /^asked for aws, got a token for repository:a\/b:pull, .* not granted: aws$/,
+    );
+  });
+});
+
+describe('why a token server may see the credential', () => {
+  const at = (where: string, who = registry, policy: Partial<typeof defaultPolicy> = {}) => {
+    const asked = begun({ need: { ...need, realm: where, registry: who } });
+    const text = toText(transcript([asked], { policy: { ...defaultPolicy, ...policy } }));
+    return /with the password(?:, which \S+ may see: (.*))?$/m.exec(text)?.[1];
+  };
+
+  test.each([
+    [`${registry}/token`, registry, 'it is the registry itself'],
+    ['https://registry.example:8443/token', registry, 'it is the registry’s own host'],
+    ['https://corp.example/token', 'https://registry.corp.example', 'it is a parent domain of the registry'],
+    ['https://auth.docker.io/token', 'https://registry-1.docker.io', 'it is known to be this registry’s'],
+    ['https://elsewhere.example/token', registry, undefined],
+    ['nowhere://', registry, undefined],
+    ['https://elsewhere.example/token', 'no registry', undefined],
+  ])('%s for %s: %s', (where, who, why) => {
+    expect(at(where, who)).toBe(why);
+  });
+
+  test('by a policy that trusts any', () => {
+    const policy = { realms: { mode: 'any-https', pairs: [] } } as const;
+    expect(at('https://elsewhere.example/token', registry, policy)).toBe('the policy trusts any https realm');
+  });
+
+  test('Basic has none', () => {
+    expect(toText(transcript([begun({ need: { ...need, realm: null } })]))).toMatch(/with the password$/m);
   });
 });
 
 /** What is said about the steps, line by line. */
 function meaning(steps: readonly TranscriptStep[]): string {
   const lines = toText(transcript(steps)).split('\n');
-  return lines.flatMap((line) => (line.startsWith('  → ') ? [line.slice(4)] : [])).join('\n');
+  return lines.flatMap((line) => (line.startsWith('   » ') ? [line.slice(5)] : [])).join('\n');
 }
 
 describe('what each step means', () => {
@@ -346,7 +586,7 @@ describe('what each step means', () => {
     [
       'an identity token',
       [begun({ credential: { type: 'identity', token: 'redacted-1' } })],
-      'ask for it with the identity token',
+      'ask for it with the identity token, which auth.example may see: you trust it with this registry',
     ],
     ['no credential', [found({ found: null })], 'no credential for https://registry.example'],
     [
@@ -377,7 +617,7 @@ describe('what each step means', () => {
           effect: askedFor('repository:a/b:pull,push'),
         }),
       ],
-      'a token for repository:a/b:pull (asked for repository:a/b:pull,push), good for 60 s',
+      'asked for repository:a/b:pull,push, got a token for repository:a/b:pull, good for 60 s; not granted: push',
     ],
     [
       'a token for nothing in particular',
@@ -417,7 +657,7 @@ describe('what each step means', () => {
     [
       'an exchange that another follows',
       [exchanged(401, '', 'getting'), begun()],
-      'ask again\nask for it as alice, with the password',
+      'ask again\nask for it as alice, with the password, which auth.example may see: you trust it with this registry',
     ],
     [
       'a grant that an exchange just made: said once',
@@ -479,6 +719,7 @@ describe('toMermaid', () => {
   test('the whole workflow', () => {
     expect(toMermaid(whole).split('\n')).toEqual([
       'sequenceDiagram',
+      '    autonumber',
       '    participant C as client',
       '    participant S1 as registry.example (registry)',
       '    participant S2 as auth.example (token server)',
@@ -486,7 +727,7 @@ describe('toMermaid', () => {
       '    S1-->>C: 401 Unauthorized',
       '    Note over C: the registry wants a Bearer token: ask https://auth.example/token for repository:a/b:pull, service svc',
       '    Note over C: credential for https://registry.example: user name and password (#126;/.docker/config.json)',
-      '    Note over C: ask for it as alice, with the password',
+      '    Note over C: ask for it as alice, with the password, which auth.example may see: you trust it with this registry',
       '    C->>S2: GET /token service=svc scope=repository:a/b:pull account=alice, Basic alice:•••',
       '    S2-->>C: 200 OK',
       '    Note over C: a token for repository:a/b:pull, good for 300 s',
@@ -507,14 +748,14 @@ describe('toMermaid', () => {
       }),
     ];
     const lines = toMermaid(transcript(steps)).split('\n');
-    expect(lines[2]).toBe('    participant S1 as registry.example (registry, token server)');
-    expect(lines[3]).toBe('    participant S2 as cdn.example (redirect target)');
+    expect(lines[3]).toBe('    participant S1 as registry.example (registry, token server)');
+    expect(lines[4]).toBe('    participant S2 as cdn.example (redirect target)');
     expect(lines).toContain('    C->>S2: GET /blob?sig=•••');
     expect(lines).toContain('    S2--xC: no response (ECONNREFUSED)');
     expect(toMermaid(transcript([exchanged(200, '', 'granted')]))).toContain(
       'S1 as auth.example (token server)',
     );
-    expect(toMermaid(transcript([]))).toBe('sequenceDiagram\n    participant C as client');
+    expect(toMermaid(transcript([]))).toBe('sequenceDiagram\n    autonumber\n    participant C as client');
   });
 
   test('whatever a peer says stays a label (the grammar of a diagram of ours, line by line)', () => {
@@ -538,7 +779,7 @@ describe('toMermaid', () => {
         answer: { ...silence, code: evil },
       }),
     ];
-    for (const line of toMermaid(transcript(steps)).split('\n').slice(1)) expect(line).toMatch(statement);
+    for (const line of toMermaid(transcript(steps)).split('\n').slice(2)) expect(line).toMatch(statement);
     expect(toMermaid(transcript(steps))).toContain('participant S3 as #91;::1#93;:5000 (redirect target)');
   });
 });
@@ -690,7 +931,7 @@ interface HarEntry {
     readonly bodySize: number;
   };
   readonly cache: object;
-  readonly timings: { readonly send: number; readonly wait: number; readonly receive: number };
+  readonly timings: Readonly<Record<'dns' | 'connect' | 'ssl' | 'send' | 'wait' | 'receive', number>>;
   readonly comment: string;
 }
 
@@ -736,7 +977,7 @@ function checkHar({ log }: Har): void {
         ...('_error' in response ? { _error: text } : {}),
       },
       cache: {},
-      timings: { send: number, wait: number, receive: number },
+      timings: { dns: number, connect: number, ssl: number, send: number, wait: number, receive: number },
       comment: text,
     });
     // The time of an entry is the sum of its timings.

@@ -23,6 +23,7 @@ import { uploadInstead } from '../mount.ts';
 import { completePolicy, type PartialPolicy, type Policy } from '../policy.ts';
 import { readProblems } from '../problem.ts';
 import { formatScopes, parseScopes, type Scope } from '../scope.ts';
+import type { ClaimsReader } from '../transcript/claims.ts';
 import type { Transcript, TranscriptStep } from '../transcript/transcript.ts';
 import { TokenCache } from './cache.ts';
 import { Aborted, monotonicNow, startDeadline, timerSleep, unlessAborted } from './clock.ts';
@@ -60,6 +61,8 @@ export interface AuthorizerOptions<R, Q extends RegistryRequest = RegistryReques
   readonly transcript?: {
     /** Record up to 4 KiB of each body, where the transport can look at one and leave it whole. */
     readonly bodies?: boolean;
+    /** What of each token to record, never the token: `readAccess` or `readClaims` of `@reg/core/transcript`. Default nothing. */
+    readonly claims?: ClaimsReader;
   };
 }
 
@@ -85,6 +88,8 @@ export interface Authorized {
   readonly expiresAt: number | null;
   /** Scopes granted, as text; `null` when there is no token. */
   readonly granted: string | null;
+  /** What went over the wire, without secrets. */
+  transcript(): Transcript;
 }
 
 export interface Authorizer<R, Q extends RegistryRequest = RegistryRequest> {
@@ -129,6 +134,7 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
   readonly #onStep: ((step: TranscriptStep) => void) | undefined;
   readonly #channels: Channels | undefined;
   readonly #bodies: boolean;
+  readonly #claims: ClaimsReader | undefined;
   readonly #cache: TokenCache;
   readonly #credentials: CredentialMemory;
   readonly #memory: ChallengeMemory;
@@ -151,6 +157,7 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
     this.#onStep = options.onStep;
     this.#channels = options.channels;
     this.#bodies = options.transcript?.bodies ?? false;
+    this.#claims = options.transcript?.claims;
     this.#cache = options.cache ?? new TokenCache({ limit: policy.limits.cachedGrants });
     this.#credentials = new CredentialMemory(options.keychain ?? anonymousKeychain, now);
     this.#memory = new ChallengeMemory(policy.limits.origins);
@@ -270,25 +277,25 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
       throwIfAborted(signal);
       let state: HandshakeState = start(request, this.#policy, hint, this.#memory.elsewhere(request.url));
       while (state.phase === 'probing' || state.phase === 'obtaining') {
-        const { awaiting } = state;
-        const answer: HandshakeAnswer =
-          awaiting.type === 'obtain'
-            ? await this.#another(withScopes(awaiting, wanted), refused, request.url, operation)
-            : await this.#exchangeHeads(
-                outgoing<Q>(awaiting, null),
-                operation,
-                (reply) => void reply.discard(),
-              );
-        state = stepped(state, answer);
+        if (state.phase === 'obtaining') {
+          // What is asked for is what the machine waits for, in its record too.
+          const waiting = { ...state, awaiting: withScopes(state.awaiting, wanted) };
+          state = stepped(waiting, await this.#another(waiting.awaiting, refused, request.url, operation));
+          continue;
+        }
+        const drop = (reply: Reply<R>): void => void reply.discard();
+        state = stepped(state, await this.#exchangeHeads(outgoing<Q>(state.awaiting, null), operation, drop));
       }
       if (state.phase === 'failed') throw this.#error(state.failure, operation);
       watched?.end({ outcome: 'authorized', status: null, failure: null });
       const grant = state.context.held?.grant ?? null;
-      if (grant === null) return { header: null, expiresAt: null, granted: null };
+      const transcript = (): Transcript => operation.recorder.transcript();
+      if (grant === null) return { header: null, expiresAt: null, granted: null, transcript };
       return {
         header: headerFor(grant.authorization, request.url),
         expiresAt: grant.expiresAt,
         granted: grant.from === 'exchange' ? formatScopes(grant.granted ?? grant.asked) : null,
+        transcript,
       };
     } catch (error) {
       watched?.rejected(error);
@@ -361,7 +368,8 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
     watch: Watch | null,
   ): Operation {
     const onStep = watch === null ? this.#onStep : watch.steps(this.#onStep);
-    const recorder = new Recorder(request, this.#policy, hint, onStep, this.#now());
+    const startedAt = this.#now();
+    const recorder = new Recorder(request, this.#policy, hint, { onStep, startedAt, claims: this.#claims });
     return { signal, recorder, watch, cause: undefined };
   }
 
@@ -615,10 +623,7 @@ function transcriptOn(
   };
 }
 
-function withScopes(
-  effect: Extract<HandshakeState, { phase: 'obtaining' }>['awaiting'],
-  scopes: readonly Scope[] | null,
-) {
+function withScopes(effect: Obtain, scopes: readonly Scope[] | null): Obtain {
   return scopes === null ? effect : { ...effect, need: { ...effect.need, scopes, challenged: [] } };
 }
 

@@ -21,8 +21,8 @@ import type { Authorization, Grant, Need } from '../grant.ts';
 import type { HandshakeState, Hint } from '../handshake.ts';
 import type { Head, RegistryRequest } from '../message.ts';
 import type { Policy } from '../policy.ts';
-import { formatScopes, parseScopes, type Scope } from '../scope.ts';
 import type { Secret } from '../secret.ts';
+import type { Claims, ClaimsReader } from '../transcript/claims.ts';
 import { Redactor } from '../transcript/redact.ts';
 import type {
   RecordedAnswer,
@@ -78,11 +78,23 @@ type Event =
       readonly waitMs: number;
     };
 
+export interface RecorderOptions {
+  /**
+   * Told each step, redacted, as it is added; what it throws is ignored. It hears a step before later secrets are known, which
+   * `transcript()` hides everywhere.
+   */
+  readonly onStep?: ((step: TranscriptStep) => void) | undefined;
+  /** Epoch milliseconds at which the operation began, so that the first request has a duration. */
+  readonly startedAt?: number;
+  /** What of a token is recorded; without it nothing is. */
+  readonly claims?: ClaimsReader | undefined;
+}
+
 export class Recorder {
   readonly #request: RegistryRequest;
   readonly #policy: Policy;
   readonly #hint: Hint | null;
-  readonly #onStep: ((step: TranscriptStep) => void) | undefined;
+  readonly #options: RecorderOptions;
   readonly #events: Event[] = [];
   #redactor: Redactor | null = null;
   #failure: Failure | null = null;
@@ -92,23 +104,12 @@ export class Recorder {
   #handshakeAt: number | undefined;
   #exchangeAt: number | undefined;
 
-  /**
-   * @param onStep told each step, redacted, as it is added; what it throws is ignored. It hears a step before later secrets
-   *   are known, which `transcript()` hides everywhere.
-   * @param startedAt epoch milliseconds at which the operation began, so that the first request has a duration
-   */
-  constructor(
-    request: RegistryRequest,
-    policy: Policy,
-    hint: Hint | null,
-    onStep?: (step: TranscriptStep) => void,
-    startedAt?: number,
-  ) {
+  constructor(request: RegistryRequest, policy: Policy, hint: Hint | null, options: RecorderOptions = {}) {
     this.#request = request;
     this.#policy = policy;
     this.#hint = hint;
-    this.#onStep = onStep;
-    this.#handshakeAt = startedAt;
+    this.#options = options;
+    this.#handshakeAt = options.startedAt;
   }
 
   /** The body of the response that the next `handshake` tells of. */
@@ -177,7 +178,8 @@ export class Recorder {
 
   /** A recorder for a part of this operation: it knows the same secrets by the same names, and keeps its own steps. */
   beside(onStep: (step: TranscriptStep) => void): Recorder {
-    const recorder = new Recorder(this.#request, this.#policy, this.#hint, onStep);
+    const { claims } = this.#options;
+    const recorder = new Recorder(this.#request, this.#policy, this.#hint, { onStep, claims });
     recorder.#redactor = this.#hiding();
     return recorder;
   }
@@ -190,9 +192,9 @@ export class Recorder {
 
   #add(event: Event): void {
     this.#events.push(event);
-    if (this.#onStep === undefined) return;
-    const step = stepOf(event, this.#hiding());
-    const tell = this.#onStep;
+    const { onStep: tell, claims } = this.#options;
+    if (tell === undefined) return;
+    const step = stepOf(event, this.#hiding(), claims);
     // An observer's fault is not the operation's, now or, if it is asynchronous, later.
     void orNothing(() => tell(step));
   }
@@ -210,13 +212,13 @@ export class Recorder {
       request: { ...this.#request, url: hiding.url(url), headers: hiding.requestHeaders(headers) },
       policy: this.#policy,
       hint: hintOf(this.#hint, hiding),
-      steps: this.#events.map((event) => stepOf(event, hiding)),
+      steps: this.#events.map((event) => stepOf(event, hiding, this.#options.claims)),
       failure: this.#failure === null ? null : hiding.failure(this.#failure),
     };
   }
 }
 
-function stepOf(event: Event, hiding: Redactor): TranscriptStep {
+function stepOf(event: Event, hiding: Redactor, claims: ClaimsReader | undefined): TranscriptStep {
   switch (event.type) {
     case 'handshake':
       return handshakeStep(event, hiding);
@@ -233,7 +235,7 @@ function stepOf(event: Event, hiding: Redactor): TranscriptStep {
         next: event.after.phase,
       };
     case 'exchange':
-      return exchangeStep(event, hiding);
+      return exchangeStep(event, hiding, claims);
     case 'credential': {
       const { at, registry, found } = event;
       if (found?.credential) credentialOf(found.credential, hiding);
@@ -279,13 +281,20 @@ function handshakeStep(event: Event & { type: 'handshake' }, hiding: Redactor): 
   throw misfit(before.phase, answer.type);
 }
 
-function exchangeStep(event: Event & { type: 'exchange' }, hiding: Redactor): TranscriptStep {
+function exchangeStep(
+  event: Event & { type: 'exchange' },
+  hiding: Redactor,
+  claims: ClaimsReader | undefined,
+): TranscriptStep {
   const { id, at, before, answer, after } = event;
   if (before.phase !== 'posting' && before.phase !== 'getting') throw misfit(before.phase, answer.type);
   const effect = tokenSend(before.awaiting, hiding);
+  let said: Claims | null | undefined;
   if (after.phase === 'granted') {
-    authorizationOf(after.grant.authorization, hiding);
+    const { authorization } = after.grant;
+    authorizationOf(authorization, hiding);
     if (after.refreshToken !== null) hiding.name(textOf(after.refreshToken));
+    if (authorization.scheme === 'bearer') said = claims?.(textOf(authorization.token));
   }
   return {
     machine: 'exchange',
@@ -293,7 +302,8 @@ function exchangeStep(event: Event & { type: 'exchange' }, hiding: Redactor): Tr
     phase: before.phase,
     at,
     effect,
-    answer: answer.type === 'token-response' ? tokenAnswerOf(answer, hiding) : silenceOf(answer, hiding),
+    answer:
+      answer.type === 'token-response' ? tokenAnswerOf(answer, said, hiding) : silenceOf(answer, hiding),
     next: after.phase,
   };
 }
@@ -363,6 +373,7 @@ function responseOf(
 
 function tokenAnswerOf(
   answer: ExchangeAnswer & { type: 'token-response' },
+  claims: Claims | null | undefined,
   hiding: Redactor,
 ): RecordedTokenAnswer {
   const { type, at, sentAt, head, text, retryAfterMs, address, timing } = answer;
@@ -374,6 +385,7 @@ function tokenAnswerOf(
     head: headOf(head, hiding),
     text: shape,
     retryAfterMs,
+    ...(claims === undefined ? {} : { claims: claims === null ? null : hiding.claims(claims) }),
     ...(address === undefined ? {} : { address }),
     ...(timing === undefined ? {} : { timing }),
   };
@@ -402,8 +414,8 @@ function grantOf(grant: Grant, hiding: Redactor): (RecordedAnswer & { type: 'gra
     authorization: authorizationOf(grant.authorization, hiding),
     realm: cleaned(grant.realm, hiding),
     service: cleaned(grant.service, hiding),
-    asked: scopesOf(grant.asked, hiding),
-    granted: grant.granted === null ? null : scopesOf(grant.granted, hiding),
+    asked: hiding.scopes(grant.asked),
+    granted: grant.granted === null ? null : hiding.scopes(grant.granted),
   };
 }
 
@@ -435,8 +447,8 @@ function needOf(need: Need, hiding: Redactor): Need {
     ...need,
     realm: cleaned(need.realm, hiding),
     service: cleaned(need.service, hiding),
-    scopes: scopesOf(need.scopes, hiding),
-    challenged: scopesOf(need.challenged, hiding),
+    scopes: hiding.scopes(need.scopes),
+    challenged: hiding.scopes(need.challenged),
   };
 }
 
@@ -445,10 +457,6 @@ function hintOf(hint: Hint | null, hiding: Redactor): Hint | null {
   const elsewhere = cleaned(hint.elsewhere, hiding);
   if (hint.scheme === 'none') return { ...hint, elsewhere };
   return { ...hint, realm: cleaned(hint.realm, hiding), service: cleaned(hint.service, hiding), elsewhere };
-}
-
-function scopesOf(scopes: readonly Scope[], hiding: Redactor): readonly Scope[] {
-  return scopes.flatMap((scope) => parseScopes(hiding.clean(formatScopes([scope]))));
 }
 
 function cleaned(text: string | null, hiding: Redactor): string | null {

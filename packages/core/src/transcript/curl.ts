@@ -1,5 +1,5 @@
 /**
- * A transcript as a bash script that does the same with curl.
+ * A transcript as a shell script that does the same with curl.
  *
  * Rules of this file:
  * 1. Whatever comes from outside stands in single quotes, or in a comment of one line. What curl would take for an option, a
@@ -15,9 +15,9 @@ import { isLeg, type Leg, originOf, origins } from './legs.ts';
 import { masked, maskNames } from './secrets.ts';
 import type { RecordedSend, Redacted, Transcript } from './transcript.ts';
 
-const preamble = String.raw`#!/usr/bin/env bash
+const preamble = String.raw`#!/bin/sh
 # The token handshake of a registry, request by request. Each status goes to stderr, the last answer to stdout.
-set -euo pipefail
+set -eu
 
 # One request. Headers and form fields with secrets in them come on standard input.
 ask() { curl -q -sS -g --proto '=http,https' --max-time 60 -w '%{stderr}%{http_code}\n' -K - "$@"; }
@@ -27,14 +27,16 @@ quote() { printf '"%s"' "$(printf '%s' "$1" | sed 's/[\\"]/\\&/g')"; }
 
 # The token in a token response, which is read and not shown.
 token_of() {
-  local body name token
   body=$(tr -d '\r\n')
   for name in access_token token; do
     token=$(printf '%s' "$body" | sed -n 's/.*"'"$name"'"[[:space:]]*:[[:space:]]*"\([^"]*\)".*/\1/p' | sed 's#\\/#/#g')
-    if [[ $token =~ ^[A-Za-z0-9._~+/-]+=*$ ]]; then
-      printf '%s' "$token"
-      return
-    fi
+    case $token in
+      '' | *[!A-Za-z0-9._~+/=-]*) ;;
+      *)
+        printf '%s' "$token"
+        return
+        ;;
+    esac
   done
   echo 'there is no token in the answer' >&2
   return 1
@@ -62,10 +64,11 @@ const variables = {
 } as const;
 
 /**
- * `transcript` as a bash script. It takes what it needs of REG_USER (default: the recorded one), REG_PASSWORD,
+ * `transcript` as a script for any POSIX shell. It takes what it needs of REG_USER (default: the recorded one), REG_PASSWORD,
  * REG_IDENTITY_TOKEN, REG_TOKEN (a token that was in memory), REG_BODY (a file) and REG_URL from its environment.
  */
-export function toCurl({ steps }: Transcript): string {
+export function toCurl(transcript: Transcript): string {
+  const { steps } = transcript;
   const brought = origins(steps);
   const legs = steps.filter(isLeg);
   const lines: string[] = [];
@@ -84,7 +87,7 @@ export function toCurl({ steps }: Transcript): string {
     redirected = request.leads;
     user ||= userOf(leg.effect);
     const { method, url } = leg.effect;
-    lines.push('', `# ${safe(explain(leg, steps.indexOf(leg), steps))}`);
+    lines.push('', `# ${safe(explain(leg, steps.indexOf(leg), transcript))}`);
     lines.push(`echo ${quoted(`#${index + 1} ${method} ${originOf(url)}`)} >&2`, ...requestLines(request));
   }
   return [preamble, ...demands(lines.join('\n'), user), ...lines, ''].join('\n');
@@ -192,7 +195,7 @@ function queryWords(pair: string, signed: boolean): readonly string[] {
     : ['--data-raw', quoted(pair)];
 }
 
-/** A line of curl's configuration; `value` is a bash text in which variables are meant. */
+/** A line of curl's configuration; `value` is a text of the shell in which variables are meant. */
 function configLine(option: string, value: string): string {
   return `printf '${option} = %s\\n' "$(quote "${value}")"`;
 }

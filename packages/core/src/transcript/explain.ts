@@ -5,8 +5,10 @@
  * done. Its text holds words of peers and names of secrets: whoever shows it makes both safe.
  */
 
-import { readTokenResponse } from '../grant.ts';
-import { coversScopes, formatScopes, parseScopes, type Scope } from '../scope.ts';
+import { type Need, readTokenResponse } from '../grant.ts';
+import type { Policy } from '../policy.ts';
+import { judgeRealm, type ReleaseReason } from '../realm.ts';
+import { coversScopes, formatScopes, missingScopes, parseScopes, type Scope } from '../scope.ts';
 import { followingHandshake, originOf, parameter } from './legs.ts';
 import type {
   BegunStep,
@@ -17,11 +19,15 @@ import type {
   RecordedTokenAnswer,
   RetryStep,
   SentStep,
+  Transcript,
   TranscriptStep,
 } from './transcript.ts';
 
+/** What is read of a transcript. */
+export type Story = Pick<Transcript, 'steps' | 'policy'>;
+
 /** The meaning of `step`, which is `steps[index]`; or `''` where the steps around it say it. */
-export function explain(step: TranscriptStep, index: number, steps: readonly TranscriptStep[]): string {
+export function explain(step: TranscriptStep, index: number, { steps, policy }: Story): string {
   switch (step.phase) {
     case 'probing':
     case 'sending':
@@ -29,7 +35,7 @@ export function explain(step: TranscriptStep, index: number, steps: readonly Tra
     case 'obtaining':
       return explainObtained(step, steps, index);
     case 'begin':
-      return explainBegun(step);
+      return explainBegun(step, policy);
     case 'posting':
     case 'getting':
       return explainExchanged(step, steps, index);
@@ -122,18 +128,35 @@ function explainObtained(step: ObtainedStep, steps: readonly TranscriptStep[], i
   return `a token for ${words(grant.granted ?? grant.asked)} is at hand${left}`;
 }
 
-function explainBegun({ credential, need, next }: BegunStep): string {
+function explainBegun({ credential, need, next }: BegunStep, policy: Policy): string {
   if (next === 'failed') return `${need.realm} is not asked`;
   switch (credential?.type) {
     case undefined:
       return 'ask for it anonymously';
     case 'password':
-      return `ask for it as ${credential.username}, with the password`;
+      return `ask for it as ${credential.username}, with the password${explainRelease(need, policy)}`;
     case 'identity':
     case 'registry':
-      return 'ask for it with the identity token';
+      return `ask for it with the identity token${explainRelease(need, policy)}`;
   }
 }
+
+/** Why the token server may see the credential. */
+function explainRelease({ realm, registry }: Need, policy: Policy): string {
+  if (realm === null || !URL.canParse(registry)) return '';
+  const { url, release } = judgeRealm(realm, { registry, credential: true }, policy);
+  const why = releaseWords.get(release.reason);
+  return url === null || why === undefined ? '' : `, which ${url.host} may see: ${why}`;
+}
+
+const releaseWords: ReadonlyMap<ReleaseReason, string> = new Map([
+  ['same-origin', 'it is the registry itself'],
+  ['same-host', 'it is the registry’s own host'],
+  ['ancestor-domain', 'it is a parent domain of the registry'],
+  ['built-in-pair', 'it is known to be this registry’s'],
+  ['user-pair', 'you trust it with this registry'],
+  ['any-https', 'the policy trusts any https realm'],
+]);
 
 function explainExchanged(step: ExchangedStep, steps: readonly TranscriptStep[], index: number): string {
   const { effect, answer, phase, next } = step;
@@ -159,10 +182,45 @@ function isSigned({ authorization, form }: RecordedSend): boolean {
 function explainGranted(effect: RecordedSend, answer: RecordedTokenAnswer): string {
   const read = readTokenResponse(answer.text ?? '', answer.sentAt);
   if (!read.ok) return 'that is a token';
-  const wanted = asked(effect);
-  const given = read.granted === null ? wanted : formatScopes(read.granted);
-  const less = given === wanted ? '' : ` (asked for ${wanted})`;
-  return `a token for ${given === '' ? 'no scope' : given}${less}, good for ${seconds(read.expiresAt - answer.sentAt)}`;
+  const life = `good for ${seconds(read.expiresAt - answer.sentAt)}`;
+  const wanted = parseScopes(asked(effect));
+  // What the registry goes by is in the token, if anybody but the registry can read it.
+  const given = answer.claims?.access ?? read.granted;
+  const missing = given === null ? [] : missingScopes(given, wanted);
+  if (missing.length === 0) return `a token for ${words(given ?? wanted)}, ${life}`;
+  const some = words((given ?? []).filter((scope) => !('actions' in scope) || scope.actions.length > 0));
+  return `asked for ${words(wanted)}, got a token for ${some}, ${life}; not granted: ${explainMissing(missing, wanted)}`;
+}
+
+/** `push`, where one resource alone was asked for; else the scopes in full. */
+function explainMissing(missing: readonly Scope[], wanted: readonly Scope[]): string {
+  const [only] = missing;
+  return wanted.length === 1 && only !== undefined && 'actions' in only
+    ? only.actions.join(',')
+    : formatScopes(missing);
+}
+
+/** What the token of a token response says of itself, where that was recorded; else `''`. */
+export function explainClaims(step: TranscriptStep): string {
+  if (!('answer' in step) || step.answer.type !== 'token-response') return '';
+  const { claims, at } = step.answer;
+  if (claims === undefined) return '';
+  if (claims === null) return 'the token is opaque: only its registry can read it';
+  const { issuer, subject, audience, issuedAt, notBefore, expiresAt, others } = claims;
+  const parts = [
+    ...(issuer === null ? [] : [`issued by ${issuer}`]),
+    ...(subject === null ? [] : [`for ${subject}`]),
+    ...(audience.length === 0 ? [] : [`to be shown to ${audience.join(', ')}`]),
+    ...(expiresAt === null ? [] : [`ends ${seconds(expiresAt - at)} after it came`]),
+    ...aheadWords(Math.max(issuedAt ?? 0, notBefore ?? 0) - at),
+    ...(others.length === 0 ? [] : [`not shown: ${others.join(', ')}`]),
+  ];
+  return parts.length === 0 ? '' : `the token says: ${parts.join('; ')}`;
+}
+
+/** Times in a token are whole seconds, rounded by whoever issued it as it likes. */
+function aheadWords(ms: number): readonly string[] {
+  return ms > 1_000 ? [`clock skew: it begins ${seconds(ms)} from now`] : [];
 }
 
 function explainCredential({ registry, found }: CredentialStep): string {

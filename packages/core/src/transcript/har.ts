@@ -6,16 +6,19 @@
  */
 
 import { type HeaderList, headerValue } from '../message.ts';
-import { explain } from './explain.ts';
+import { explain, explainClaims } from './explain.ts';
 import { writeJson } from './json.ts';
 import { authorizationText, isLeg, type Leg, reasonPhrase } from './legs.ts';
 import type { RecordedSend, Transcript } from './transcript.ts';
 
 /** `transcript` as the JSON text of a HAR 1.2 file, one entry for each request. */
-export function toHar({ steps }: Transcript): string {
+export function toHar(transcript: Transcript): string {
+  const { steps } = transcript;
   const entries: object[] = [];
   for (const [index, step] of steps.entries()) {
-    if (isLeg(step)) entries.push({ ...entryOf(step), comment: explain(step, index, steps) });
+    if (!isLeg(step)) continue;
+    const comment = [explain(step, index, transcript), explainClaims(step)].filter((text) => text !== '');
+    entries.push({ ...entryOf(step), comment: comment.join('; ') });
   }
   return writeJson({
     log: {
@@ -28,16 +31,51 @@ export function toHar({ steps }: Transcript): string {
 }
 
 function entryOf(leg: Leg): object {
-  const { at, effect, answer } = leg;
-  const time = Math.max(0, answer.at - at);
+  const { at, effect } = leg;
+  const timings = timingsOf(leg);
+  const { dns, connect, send, wait, receive } = timings;
   return {
     startedDateTime: isoTime(at),
-    time,
+    // All of them but `ssl`, which is part of `connect`.
+    time: rounded([dns, connect, send, wait, receive].reduce((sum, part) => sum + Math.max(0, part), 0)),
     request: requestOf(effect),
     response: responseOf(leg),
     cache: {},
-    timings: { send: 0, wait: time, receive: 0 },
+    timings,
   };
+}
+
+/** As HAR names them. */
+interface Timings {
+  readonly dns: number;
+  readonly connect: number;
+  readonly ssl: number;
+  readonly send: number;
+  readonly wait: number;
+  readonly receive: number;
+}
+
+/** Milliseconds, and -1 for what was not done or nobody measured. What is left of the time went into reading the body. */
+function timingsOf({ at, answer }: Leg): Timings {
+  const time = rounded(answer.at - at);
+  const timing = answer.type === 'no-response' ? undefined : answer.timing;
+  if (timing === undefined) return { dns: -1, connect: -1, ssl: -1, send: 0, wait: time, receive: 0 };
+  const dns = known(timing.lookupMs);
+  const tcp = known(timing.connectMs);
+  const ssl = known(timing.tlsMs);
+  const connect = tcp < 0 && ssl < 0 ? -1 : Math.max(0, tcp) + Math.max(0, ssl);
+  const wait = rounded(timing.waitMs);
+  const receive = rounded(time - Math.max(0, dns) - Math.max(0, connect) - wait);
+  return { dns, connect, ssl, send: 0, wait, receive };
+}
+
+function known(ms: number | null): number {
+  return ms === null ? -1 : rounded(ms);
+}
+
+/** Clocks measure in microseconds; what is smaller is left over from subtractions. */
+function rounded(ms: number): number {
+  return Math.round(Math.max(0, ms) * 1_000) / 1_000;
 }
 
 function requestOf(effect: RecordedSend): object {

@@ -1,3 +1,4 @@
+export { type Claims, type ClaimsReader, readAccess, readClaims } from './claims.ts';
 export { toCurl } from './curl.ts';
 export { toHar } from './har.ts';
 export { fromJson, toJson } from './json.ts';

@@ -6,7 +6,7 @@
  */
 
 import { toVisible } from '../visible.ts';
-import { explain } from './explain.ts';
+import { explain, explainClaims } from './explain.ts';
 import { authorizationText, isLeg, type Leg, originOf, parametersOf, reasonPhrase } from './legs.ts';
 import { maskNames } from './secrets.ts';
 import type { RecordedSend, Transcript } from './transcript.ts';
@@ -15,9 +15,10 @@ import type { RecordedSend, Transcript } from './transcript.ts';
 const longestLabel = 160;
 
 /** `transcript` as a Mermaid `sequenceDiagram` of the client, the registry, its token server and where it redirected. */
-export function toMermaid({ steps }: Transcript): string {
+export function toMermaid(transcript: Transcript): string {
+  const { steps } = transcript;
   const servers = serversOf(steps.filter(isLeg));
-  const lines = ['sequenceDiagram', '    participant C as client'];
+  const lines = ['sequenceDiagram', '    autonumber', '    participant C as client'];
   for (const { id, name } of servers.values()) lines.push(`    participant ${id} as ${label(name)}`);
   for (const [index, step] of steps.entries()) {
     if (isLeg(step)) {
@@ -28,8 +29,9 @@ export function toMermaid({ steps }: Transcript): string {
       const reply = silent ? `no response (${answer.code})` : replyWords(answer.head.status);
       lines.push(`    ${id}${silent ? '--x' : '-->>'}C: ${label(reply)}`);
     }
-    const meaning = explain(step, index, steps);
-    if (meaning !== '') lines.push(`    Note over C: ${label(meaning)}`);
+    for (const meaning of [explain(step, index, transcript), explainClaims(step)]) {
+      if (meaning !== '') lines.push(`    Note over C: ${label(meaning)}`);
+    }
   }
   return lines.join('\n');
 }

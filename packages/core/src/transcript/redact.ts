@@ -12,6 +12,8 @@
 import { isBearerToken } from '../credential.ts';
 import type { Failure } from '../failure.ts';
 import type { HeaderList, Problem } from '../message.ts';
+import { formatScopes, parseScopes, type Scope } from '../scope.ts';
+import type { Claims } from './claims.ts';
 import { flawOf, masked, Secrets } from './secrets.ts';
 import type { Redacted } from './transcript.ts';
 
@@ -198,6 +200,24 @@ export class Redactor {
       return '';
     }
     return JSON.stringify(this.#member('', body, 0));
+  }
+
+  /** What a token says, where it repeats nothing secret. Its scopes are written anew, as of any other place. */
+  claims(claims: Claims): Claims {
+    const { issuer, subject, audience, access, others } = claims;
+    const words = (texts: readonly string[]): readonly string[] => texts.map((text) => this.prose(text));
+    return {
+      ...claims,
+      issuer: issuer === null ? null : this.prose(issuer),
+      subject: subject === null ? null : this.prose(subject),
+      audience: words(audience),
+      access: access === null ? null : this.scopes(access),
+      others: words(others),
+    };
+  }
+
+  scopes(scopes: readonly Scope[]): readonly Scope[] {
+    return scopes.flatMap((scope) => parseScopes(this.clean(formatScopes([scope]))));
   }
 
   failure(failure: Failure): Failure {

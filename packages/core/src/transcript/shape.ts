@@ -19,6 +19,7 @@ import type { Hint } from '../handshake.ts';
 import type { Head, HeaderList, Problem, RegistryRequest, Timing } from '../message.ts';
 import type { Limits, Policy, RealmPair, Retry, Scheme } from '../policy.ts';
 import type { OpaqueScope, ResourceScope, Scope } from '../scope.ts';
+import type { Claims } from './claims.ts';
 import {
   exactly,
   flag,
@@ -127,6 +128,17 @@ const scopes: Reader<readonly Scope[]> = list((value, path) => {
   return Object.hasOwn(members(value, path), 'opaque')
     ? opaqueScope(value, path)
     : resourceScope(value, path);
+});
+
+const claims = record<Claims>({
+  issuer: nullable(text),
+  subject: nullable(text),
+  audience: list(text),
+  issuedAt: nullable(number),
+  notBefore: nullable(number),
+  expiresAt: nullable(number),
+  access: nullable(scopes),
+  others: list(text),
 });
 
 const need = record<Need>({
@@ -306,10 +318,11 @@ const tokenResponse = record<Answer<'token-response'>>(
     head,
     text: nullable(text),
     retryAfterMs: nullable(number),
+    claims: nullable(claims),
     address: exactly('unchecked'),
     timing,
   },
-  ['address', 'timing'],
+  ['claims', 'address', 'timing'],
 );
 
 const noResponse = record<Answer<'no-response'>>({

@@ -1,24 +1,38 @@
 /**
- * A transcript to read: what was sent, what came back, and what it means.
+ * A transcript to read: what was sent (→), what came back (←), and what it means (»).
  *
  * Rules of this file: lines of plain text; every word of a peer is made visible, every secret is `•••`; colours are the
- * caller's, who is told what each piece of text is.
+ * caller's, who is told what each piece of text is. Brief leaves out what decides nothing, and never a request.
  */
 
 import { describe } from '../error.ts';
-import type { HeaderList } from '../message.ts';
+import type { HeaderList, Timing } from '../message.ts';
 import { toVisible } from '../visible.ts';
-import { explain } from './explain.ts';
+import { explain, explainClaims } from './explain.ts';
 import { authorizationText, isLeg, type Leg, origins, parametersOf, reasonPhrase } from './legs.ts';
 import { masked, maskNames } from './secrets.ts';
-import type { RecordedAuthorization, RecordedSend, Redacted, Transcript } from './transcript.ts';
+import type {
+  RecordedAuthorization,
+  RecordedResponse,
+  RecordedSend,
+  RecordedTokenAnswer,
+  Redacted,
+  Transcript,
+} from './transcript.ts';
 
 /** What a piece of text is, for a caller that colours it. */
 export type TextRole = 'number' | 'request' | 'good' | 'bad' | 'name' | 'meaning' | 'faint';
 
 export interface TextOptions {
+  /**
+   * Of headers and bodies only what bears on authorization: challenges, redirects, limits, errors, and what a token response is
+   * made of. Default false: all that was recorded.
+   */
+  readonly brief?: boolean;
   /** Print bodies that were recorded, and the shape of token responses. Default true. */
   readonly bodies?: boolean;
+  /** Say at the end, in full, why it failed. Default true. */
+  readonly reason?: boolean;
   /** Columns to break lines at; without it none is broken. */
   readonly width?: number;
   /** Called with each piece of text, made safe, and gives back what to print, of the same width on the screen. */
@@ -38,22 +52,48 @@ export function toText(transcript: Transcript, options: TextOptions = {}): strin
       page.request(requests, step.effect, brought);
       page.reply(step);
     }
-    page.line('  → ', 'meaning', explain(step, index, steps));
+    page.line(MEANING, 'meaning', explain(step, index, transcript));
+    page.line(MEANING, 'meaning', explainClaims(step));
   }
   if (steps.length > 0) page.blank();
-  page.line('', 'faint', duration(steps.filter(isLeg)));
-  if (failure !== null) page.line('', 'bad', describe(failure));
+  page.end(duration(steps.filter(isLeg)), resultOf(transcript));
+  if (failure !== null && options.reason !== false) page.line('', 'bad', describe(failure));
   return page.text();
 }
 
+const REPLY = '   ← ';
+const MEANING = '   » ';
+const FIELD = '     ';
+
+/** Names of headers that a brief page shows: what is wanted, where to go, when to come back, and what came. */
+const telling = new Set([
+  'docker-content-digest',
+  'location',
+  'proxy-authenticate',
+  'ratelimit-limit',
+  'ratelimit-remaining',
+  'retry-after',
+  'warning',
+  'www-authenticate',
+  'x-ratelimit-limit',
+  'x-ratelimit-remaining',
+]);
+
+/** More of a body that is no list of errors than says what it is: a proxy's page begins with its title. */
+const longestBody = 240;
+
 /** Lines as they are put together. */
 class Page {
+  readonly #brief: boolean;
   readonly #bodies: boolean;
   readonly #width: number;
   readonly #paint: (role: TextRole, text: string) => string;
   readonly #lines: string[] = [];
 
-  constructor({ bodies = true, width = Number.POSITIVE_INFINITY, paint = (_, text) => text }: TextOptions) {
+  constructor(options: TextOptions) {
+    const { brief = false, bodies = true, width = Number.POSITIVE_INFINITY } = options;
+    const { paint = (_, text) => text } = options;
+    this.#brief = brief;
     this.#bodies = bodies;
     this.#width = width;
     this.#paint = paint;
@@ -72,28 +112,55 @@ class Page {
     // What a token request asks for is listed below it, one parameter a line.
     const shown = to === 'authority' ? withoutQuery(url) : url;
     const label = this.#paint('number', `#${number}`);
-    this.#lines.push(`${label}  ${this.#paint('request', safe(`${method} ${shown}`))}`);
+    this.#lines.push(`${label} → ${this.#paint('request', safe(`${method} ${shown}`))}`);
     if (to === 'authority') for (const [name, value] of parametersOf(effect)) this.#field(name, value);
-    this.#fields(headers);
+    if (!this.#brief) this.#fields(headers);
     if (authorization !== null) this.#field('authorization', credentials(authorization, brought));
     else if (!headers.some(([name]) => name === 'authorization'))
-      this.line('    ', 'faint', 'no authorization');
+      this.line(FIELD, 'faint', 'no authorization');
   }
 
   reply({ at, answer }: Leg): void {
     const took = `${Math.round(answer.at - at)} ms`;
     if (answer.type === 'no-response') {
       const { phase, code, message } = answer;
-      this.line('  ← ', 'bad', `no response (${phase}, ${code}: ${message}) after ${took}`);
+      this.line(REPLY, 'bad', `no response (${phase}, ${code}: ${message}) after ${took}`);
       return;
     }
     const { status, headers } = answer.head;
     const line = this.#paint(status < 400 ? 'good' : 'bad', `${status} ${reasonPhrase(status)}`.trim());
-    this.#lines.push(`  ← ${line}${this.#paint('faint', `, ${took}`)}`);
-    if (answer.address === 'unchecked') this.line('    ', 'faint', 'from an address that nobody checked');
+    const split = splitOf(answer.timing === undefined ? [] : [answer.timing]);
+    this.#lines.push(`${REPLY}${line}${this.#paint('faint', `  ${took}${split}`)}`);
+    if (answer.address === 'unchecked') this.line(FIELD, 'faint', 'from an address that nobody checked');
+    if (this.#brief) {
+      this.#fields(headers.filter(([name, value]) => isTelling(name, value)));
+      this.#gist(answer);
+      return;
+    }
     this.#fields(headers);
     const body = answer.type === 'response' ? answer.body : answer.text;
-    if (this.#bodies && body !== null) for (const text of bodyLines(body)) this.line('    ', 'faint', text);
+    if (this.#bodies && body !== null) for (const text of bodyLines(body)) this.line(FIELD, 'faint', text);
+  }
+
+  /** What an answer says, as far as it is about the request: errors, or of what a token response is made. */
+  #gist(answer: RecordedResponse | RecordedTokenAnswer): void {
+    if (answer.type === 'token-response') {
+      this.line(FIELD, 'faint', beginning(answer.text ?? ''));
+      return;
+    }
+    for (const { code, message } of answer.problems) {
+      this.line(FIELD, 'bad', [code, message].filter((text) => text !== '').join(': '));
+    }
+    if (answer.head.status < 400 || answer.problems.length > 0) return;
+    this.line(FIELD, 'faint', beginning(answer.body ?? ''));
+  }
+
+  /** How long it took and how it ended, on one line where there is room. */
+  end(took: string, { role, text }: Result): void {
+    const GAP = '   ';
+    const fits = took.length + GAP.length + text.length <= this.#width;
+    const result = text === '' ? '' : (fits ? GAP : '\n') + this.#paint(role, safe(text));
+    this.#lines.push(this.#paint('faint', took) + result);
   }
 
   /** One piece of text, broken and indented. An empty one is no line. */
@@ -108,14 +175,18 @@ class Page {
   #fields(headers: HeaderList): void {
     for (const [name, value] of headers) if (value !== masked) this.#field(name, value);
     const hidden = headers.filter(([, value]) => value === masked).map(([name]) => name);
-    if (hidden.length > 0) this.line('    ', 'faint', `not shown: ${hidden.join(', ')}`);
+    if (hidden.length > 0) this.line(FIELD, 'faint', `not shown: ${hidden.join(', ')}`);
   }
 
   #field(name: string, value: string): void {
     const label = `${safe(name)}:`;
-    const [first, ...rest] = wrap(safe(value), this.#width - 5 - label.length, this.#width - 6);
-    this.#lines.push(`    ${this.#paint('name', label)} ${first}`);
-    for (const part of rest) this.#lines.push(`      ${part}`);
+    const [first, ...rest] = wrap(
+      safe(value),
+      this.#width - FIELD.length - 1 - label.length,
+      this.#width - FIELD.length - 2,
+    );
+    this.#lines.push(`${FIELD}${this.#paint('name', label)} ${first}`);
+    for (const part of rest) this.#lines.push(`${FIELD}  ${part}`);
   }
 }
 
@@ -130,7 +201,54 @@ function duration(legs: readonly Leg[]): string {
   const last = legs.at(-1);
   if (first === undefined || last === undefined) return 'no request was sent';
   const count = legs.length === 1 ? '1 request' : `${legs.length} requests`;
-  return `${count}, ${Math.round(last.answer.at - first.at)} ms`;
+  const timings = legs.flatMap(({ answer }) => (answer.type === 'no-response' ? [] : (answer.timing ?? [])));
+  return `${count}  ${Math.round(last.answer.at - first.at)} ms${splitOf(timings)}`;
+}
+
+const spent: readonly (readonly [name: string, of: (timing: Timing) => number | null])[] = [
+  ['dns', ({ lookupMs }) => lookupMs],
+  ['tcp', ({ connectMs }) => connectMs],
+  ['tls', ({ tlsMs }) => tlsMs],
+  ['server', ({ waitMs }) => waitMs],
+];
+
+/** Where the time went, summed up: `  (dns 4 · tcp 9 · tls 21 · server 109)`; what was never done is left out. */
+function splitOf(timings: readonly Timing[]): string {
+  const parts = spent.flatMap(([name, of]) => {
+    const done = timings.map(of).filter((ms) => ms !== null);
+    return done.length === 0 ? [] : [`${name} ${Math.round(done.reduce((sum, ms) => sum + ms, 0))}`];
+  });
+  return parts.length === 0 ? '' : `  (${parts.join(' · ')})`;
+}
+
+interface Result {
+  readonly role: TextRole;
+  readonly text: string;
+}
+
+/** How it ended, in a word or two. */
+function resultOf({ steps, failure }: Transcript): Result {
+  if (failure !== null) return { role: 'bad', text: `result: ${failure.kind}` };
+  const last = steps.findLast((step) => step.machine === 'handshake');
+  if (last === undefined) return { role: 'faint', text: '' };
+  if (last.phase === 'obtaining') return { role: 'good', text: 'result: authorized' };
+  const { effect, answer } = last;
+  if (answer.type === 'no-response') return { role: 'bad', text: 'result: no response' };
+  const { status } = answer.head;
+  if (status >= 400) return { role: 'bad', text: `result: ${status} ${reasonPhrase(status)}`.trim() };
+  const asked = steps.some((step) => step.phase === 'obtaining') || effect.authorization !== null;
+  return { role: 'good', text: asked ? 'result: authorized' : 'result: open' };
+}
+
+/** Nearly all is JSON; a page of HTML in its place says that a proxy has answered. */
+function isTelling(name: string, value: string): boolean {
+  return name === 'content-type' ? !value.startsWith('application/json') : telling.has(name);
+}
+
+/** The beginning of a body, on one line. */
+function beginning(body: string): string {
+  const line = body.trim();
+  return line.length > longestBody ? `${line.slice(0, longestBody)}…` : line;
 }
 
 /** A JSON body one member a line, another as it is. */

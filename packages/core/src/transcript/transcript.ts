@@ -11,6 +11,7 @@ import type { Grant, Need } from '../grant.ts';
 import type { Hint } from '../handshake.ts';
 import type { Head, HeaderList, Problem, RegistryRequest, Timing } from '../message.ts';
 import type { Policy } from '../policy.ts';
+import type { Claims } from './claims.ts';
 
 /** `redacted-` and a number: stands for one secret throughout a transcript, 0 for any that is not told apart from others. */
 export type Redacted = string;
@@ -62,6 +63,8 @@ export interface RecordedTokenAnswer {
   /** The JSON body with every secret in it replaced; `null` when it was too large, and `''` for what was not JSON. */
   readonly text: string | null;
   readonly retryAfterMs: number | null;
+  /** What the token says of itself, where that was asked for; `null` when it is opaque. */
+  readonly claims?: Claims | null;
   /** As of a response. */
   readonly address?: 'unchecked';
   readonly timing?: Timing;

@@ -7,6 +7,7 @@ import { createAuthorizer, staticKeychain, TokenCache } from '../../src/driver/i
 import { isRegistryAuthError } from '../../src/error.ts';
 import type { RegistryRequest } from '../../src/message.ts';
 import type { PartialPolicy } from '../../src/policy.ts';
+import { replay, toJson, toText } from '../../src/transcript/index.ts';
 import { idle } from './clock.ts';
 import { World, type WorldOptions } from './world.ts';
 
@@ -473,25 +474,27 @@ describe('authorize', () => {
     const first = await run(authorizer.authorize({ url }));
     expect(first).toMatchObject({ header: 'Bearer token-1', granted: 'repository:a/b:pull' });
     expect(world.seen.map((s) => new URL(s.url).pathname)).toEqual(['/v2/', '/token']);
-    expect(await run(authorizer.authorize({ url }))).toEqual(first);
+    const { header, expiresAt, granted } = first;
+    expect(await run(authorizer.authorize({ url }))).toMatchObject({ header, expiresAt, granted });
     expect(world.count()).toBe(2);
   });
 
-  it('asks for the scopes it is told', async () => {
+  it('asks for the scopes it is told, and says so in its transcript, which replays', async () => {
     const { world, authorizer, run } = set();
-    const { granted } = await run(
-      authorizer.authorize({ url: world.url('a/b'), scopes: 'repository:a/b:delete,pull' }),
-    );
-    expect(granted).toBe('repository:a/b:delete,pull');
+    const scopes = 'repository:a/b:delete,pull';
+    const { granted, transcript } = await run(authorizer.authorize({ url: world.url('a/b'), scopes }));
+    expect(granted).toBe(scopes);
+    const told = toText(transcript());
+    expect(told).toContain(`ask https://registry.test/token for ${scopes}`);
+    expect(told).toContain('2 requests  0 ms   result: authorized');
+    expect(replay(toJson(transcript())).mismatch).toBeNull();
   });
 
   it('null for a registry that asks for nothing', async () => {
     const { world, authorizer, run } = set({ scheme: 'none' });
-    expect(await run(authorizer.authorize({ url: world.url('a/b') }))).toEqual({
-      header: null,
-      expiresAt: null,
-      granted: null,
-    });
+    const { transcript, ...authorized } = await run(authorizer.authorize({ url: world.url('a/b') }));
+    expect(authorized).toEqual({ header: null, expiresAt: null, granted: null });
+    expect(toText(transcript())).toContain('result: open');
   });
 
   it('Basic', async () => {

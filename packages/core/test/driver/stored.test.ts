@@ -220,7 +220,7 @@ describe('a token that its registry refused, or that was forgotten, and is still
     const [second, third] = await world.clock.run(Promise.all([authorize(refused), authorize(refused)]));
     expect([second.header === refused, second.header === third.header]).toEqual([false, true]);
     // Who has another already keeps it.
-    expect(await world.clock.run(authorize(refused))).toEqual(second);
+    expect((await world.clock.run(authorize(refused))).header).toBe(second.header);
     expect(tokens()).toBe(2);
   });
 
