@@ -5,6 +5,7 @@
  */
 
 import type { Surroundings } from '../surroundings.ts';
+import { verboseFor } from '../terminal/verbose.ts';
 import type { Again, Target } from './argument.ts';
 import { type Client, openClient } from './client.ts';
 import { givenCredential, type NetworkOptions } from './options.ts';
@@ -28,8 +29,9 @@ export async function withClient<T>(
   if (target.short !== null && options.quiet !== true) {
     surroundings.stderr.write(`reg: ${target.short} is short for ${target.shown}\n`);
   }
+  const onStep = verboseFor(surroundings, options);
   const setting = { registry: target.url, options, given, surroundings, bodies };
-  const client = await openClient(setting);
+  const client = await openClient({ ...setting, ...(onStep && { onStep }) });
   try {
     return await work(client);
   } finally {
