@@ -39,7 +39,8 @@ export function complaintFrom(error: unknown, again: Again): unknown {
   return error;
 }
 
-function complaintOf(failure: Failure, again: Again): Complaint {
+/** What a failed handshake, or a request without an answer, is told as. */
+export function complaintOf(failure: Failure, again: Again): Complaint {
   return new Complaint(codeOfFailure(failure), describe(failure), {
     code: failure.kind,
     hint: hintFor(failure, again),

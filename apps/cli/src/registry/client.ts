@@ -20,9 +20,15 @@ import { exitCode } from '../report/exit-code.ts';
 import { quote } from '../report/shell.ts';
 import type { Surroundings } from '../surroundings.ts';
 import type { Body } from '../transport/body.ts';
-import { type Asking, openTransport, type TransportOptions } from '../transport/send.ts';
+import { type Asking, openTransport, type Transport, type TransportOptions } from '../transport/send.ts';
 import { version } from '../version.ts';
-import { type Connection, type GivenCredential, type NetworkOptions, readConnection } from './options.ts';
+import {
+  type Connection,
+  type ConnectionOptions,
+  type GivenCredential,
+  type NetworkOptions,
+  readConnection,
+} from './options.ts';
 import { ownerOf } from './owner.ts';
 import { storeAt } from './store.ts';
 
@@ -111,6 +117,15 @@ export async function openClient(setting: ClientSetting): Promise<Client> {
   };
 }
 
+/** The transport alone, for requests that are no handshake. Rejects with a `Complaint` for what the options say. */
+export async function transportAt(
+  registry: URL,
+  options: ConnectionOptions,
+  { env }: Pick<Surroundings, 'env'>,
+): Promise<Transport> {
+  return openTransport(transportFor(registry, options, await readConnection(options), env));
+}
+
 async function keychainFor({ registry, options, given, surroundings }: ClientSetting): Promise<Keychain> {
   if (options.anonymous === true) return anonymousKeychain;
   if (given !== null) return keychainOf(given, registry.origin);
@@ -139,7 +154,7 @@ async function trusted(env: Surroundings['env']): Promise<readonly RealmPair[]> 
 /** What the user said about where a secret may go, how long it may take and how often it is tried. */
 export function policyFor(
   { origin, host }: URL,
-  { plainHttp = false }: NetworkOptions,
+  { plainHttp = false }: ConnectionOptions,
   { trustRealm, attempts, timeoutMs }: Connection,
   pairs: readonly RealmPair[],
 ): PartialPolicy {
@@ -159,7 +174,7 @@ export function policyFor(
  */
 function transportFor(
   { host }: URL,
-  { insecure = false }: NetworkOptions,
+  { insecure = false }: ConnectionOptions,
   { ca, client, pinned, timeoutMs, trustRealm }: Connection,
   env: Surroundings['env'],
 ): TransportOptions {

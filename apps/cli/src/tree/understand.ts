@@ -11,7 +11,7 @@ import type { RatelimitOptions } from '../commands/ratelimit.ts';
 import type { TokenOptions } from '../commands/token.ts';
 import type { TraceOptions } from '../commands/trace.ts';
 import type { Context } from './act.ts';
-import { outputOption, repeated, withNetwork, withScope } from './options.ts';
+import { outputOption, repeated, withCommon, withConnection, withNetwork, withScope } from './options.ts';
 import { traceFormats } from './trace-format.ts';
 
 export function declareUnderstand(root: Command, { surroundings, act }: Context): void {
@@ -97,14 +97,16 @@ Examples:
       }),
     );
 
-  withNetwork(
-    root
-      .command('ping')
-      .description('Ask registries whether they are there, and whom they want to see.')
-      .argument('<registry...>', 'like ghcr.io')
-      .option('--count <n>', 'ask that often', '1')
-      .option('--max-time <seconds>', 'fail where an answer takes longer')
-      .addOption(outputOption(['text', 'json', 'ndjson'])),
+  withCommon(
+    withConnection(
+      root
+        .command('ping')
+        .description('Ask registries whether they are there, and whom they want to see.')
+        .argument('<registry...>', 'like ghcr.io')
+        .option('--count <n>', 'ask that often', '1')
+        .option('--max-time <seconds>', 'fail where an answer takes longer')
+        .addOption(outputOption(['text', 'json', 'ndjson'])),
+    ),
   )
     .addHelpText(
       'after',
