@@ -8,7 +8,7 @@
 import type { Argument, Command, Option } from 'commander';
 import type { Surroundings } from './surroundings.ts';
 import { helpTopics } from './tree/names.ts';
-import { tree } from './tree/root.ts';
+import { treeFor } from './tree/root.ts';
 
 /** One word that may stand there, and what it is, for people. */
 interface Candidate {
@@ -33,7 +33,7 @@ export async function complete(
   const page = { out() {}, err() {} };
   const place = placeOf(
     words,
-    tree(surroundings, page, () => {}),
+    treeFor(words.slice(0, -1), surroundings, page, () => {}),
   );
   const candidates = await candidatesAt(place, surroundings);
   if (candidates === files) return [files];

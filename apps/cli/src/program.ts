@@ -8,7 +8,7 @@
 import { type Command, CommanderError } from 'commander';
 import { type ExitCode, exitCode } from './report/exit-code.ts';
 import type { Surroundings } from './surroundings.ts';
-import { commandAt, nameOf, type Page, tree } from './tree/root.ts';
+import { commandAt, nameOf, treeFor } from './tree/root.ts';
 
 /**
  * The command in its surroundings.
@@ -46,20 +46,6 @@ export function program(surroundings: Surroundings): (args: readonly string[]) =
       return report(incomplete ? await choiceMissing(command) : error, line, surroundings);
     }
   };
-}
-
-/** The tree, of which no more is declared than these arguments need. */
-function treeFor(
-  args: readonly string[],
-  surroundings: Surroundings,
-  page: Page,
-  ended: (code: ExitCode) => void,
-): Command {
-  const name = args.find((arg) => !arg.startsWith('-'));
-  const root = tree(surroundings, page, ended, name ?? '');
-  // An alias, a typo, or `help`, which may be about any command.
-  const whole = name === 'help' || (name !== undefined && !root.commands.some((one) => one.name() === name));
-  return whole ? tree(surroundings, page, ended) : root;
 }
 
 /** `reg cache`, which is the name of several commands. */

@@ -23,6 +23,20 @@ export interface Page {
   err(text: string): void;
 }
 
+/** The tree, of which no more is declared than a command line that begins like this one needs. */
+export function treeFor(
+  args: readonly string[],
+  surroundings: Surroundings,
+  page: Page,
+  ended: (code: ExitCode) => void,
+): Command {
+  const name = args.find((arg) => !arg.startsWith('-'));
+  const root = tree(surroundings, page, ended, name ?? '');
+  // An alias, a typo, or `help`, which may be about any command.
+  const whole = name === 'help' || (name !== undefined && !root.commands.some((one) => one.name() === name));
+  return whole ? tree(surroundings, page, ended) : root;
+}
+
 /**
  * `reg`, not parsed yet.
  *
