@@ -13,7 +13,7 @@ import {
   type Delivered,
   type Keychain,
 } from '@reg/core/driver';
-import type { TranscriptStep } from '@reg/core/transcript';
+import type { ClaimsReader, TranscriptStep } from '@reg/core/transcript';
 import { loadTrust, TrustError } from '@reg/node/network';
 import { Complaint } from '../report/complaint.ts';
 import { exitCode } from '../report/exit-code.ts';
@@ -65,6 +65,8 @@ export interface ClientSetting {
   readonly surroundings: Surroundings;
   /** Record the beginning of each body in the transcript. */
   readonly bodies: boolean;
+  /** What of each token goes into the transcript. Default: nothing. */
+  readonly claims?: ClaimsReader;
   /** Where credentials come from, in place of what `options` and `given` say. */
   readonly keychain?: Keychain;
   /** Whether tokens are taken from, and kept in, the store. Default: true, but with `--no-cache`. */
@@ -82,7 +84,7 @@ export const manifestTypes = [
 ].join(', ');
 
 export async function openClient(setting: ClientSetting): Promise<Client> {
-  const { registry, options, surroundings, bodies, onStep, store = true } = setting;
+  const { registry, options, surroundings, bodies, claims, onStep, store = true } = setting;
   const { env } = surroundings;
   const connection = await readConnection(options);
   const policy = policyFor(registry, options, connection, await trusted(env));
@@ -92,7 +94,7 @@ export async function openClient(setting: ClientSetting): Promise<Client> {
     send: transport.send,
     keychain,
     policy,
-    transcript: { bodies },
+    transcript: { bodies, ...(claims && { claims }) },
     ...(store && options.cache !== false ? { store: storeAt(env) } : {}),
     ...(onStep === undefined ? {} : { onStep }),
   });

@@ -4,6 +4,7 @@
  * Rules of this file: it joins parts. stdout is not touched; a notice goes to stderr.
  */
 
+import type { ClaimsReader } from '@reg/core/transcript';
 import type { Surroundings } from '../surroundings.ts';
 import { verboseFor } from '../terminal/verbose.ts';
 import type { Again, Target } from './argument.ts';
@@ -17,11 +18,14 @@ export interface Task {
   readonly again: Again;
   /** Whether the beginning of each body goes into the transcript. */
   readonly bodies: boolean;
+  /** As of a `ClientSetting`. */
+  readonly claims?: ClaimsReader;
+  readonly store?: boolean;
 }
 
 /** Does `work` with a client that is made for the task, and closed when it is done. */
 export async function withClient<T>(
-  { target, options, again, bodies }: Task,
+  { target, options, again, ...recorded }: Task,
   surroundings: Surroundings,
   work: (client: Client) => Promise<T>,
 ): Promise<T> {
@@ -30,7 +34,7 @@ export async function withClient<T>(
     surroundings.stderr.write(`reg: ${target.short} is short for ${target.shown}\n`);
   }
   const onStep = verboseFor(surroundings, options);
-  const setting = { registry: target.url, options, given, surroundings, bodies };
+  const setting = { registry: target.url, options, given, surroundings, ...recorded };
   const client = await openClient({ ...setting, ...(onStep && { onStep }) });
   try {
     return await work(client);
