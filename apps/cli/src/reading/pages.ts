@@ -8,12 +8,12 @@
 
 import { nextPage } from '@reg/core';
 import type { Delivered } from '@reg/core/driver';
-import { complaintFrom } from '../registry/answer.ts';
 import type { Again } from '../registry/argument.ts';
 import type { Asked, Client } from '../registry/client.ts';
 import { Complaint } from '../report/complaint.ts';
 import { exitCode } from '../report/exit-code.ts';
 import type { Body } from '../transport/body.ts';
+import { answerTo } from './answer.ts';
 
 /** More than any list has, and less than a server without end: ten million names, in pages of a thousand. */
 const PAGES = 10_000;
@@ -36,14 +36,6 @@ export async function* pages(client: Client, asked: Asked, again: Again): AsyncG
     if (url !== null && seen.has(url.href))
       throw broken('its pages lead back to one that was read before', again);
     if (seen.size > PAGES) throw broken(`it has more than ${PAGES} pages`, again);
-  }
-}
-
-async function answerTo(client: Client, asked: Asked, again: Again): Promise<Delivered<Body>> {
-  try {
-    return await client.request(asked);
-  } catch (error) {
-    throw complaintFrom(error, again);
   }
 }
 

@@ -92,7 +92,7 @@ Examples:
       .command('blob')
       .description('Fetch a blob, and verify its digest.')
       .argument('<reference>', 'like ghcr.io/o/app@sha256:…')
-      .option('--out <file>', 'write it to this file, whole or not at all; `-` is stdout', '-'),
+      .option('--out <file>', 'write it to this file, whole or not at all; `-` is stdout, also a terminal'),
   )
     .addHelpText('after', '\nExample:\n  reg blob ghcr.io/o/app@sha256:9c1… --out layer.tar.gz')
     .action(
