@@ -8,9 +8,17 @@ import { runInProcess } from './process.ts';
 import { exitCode } from './report/exit-code.ts';
 import type { Surroundings } from './surroundings.ts';
 
-/** Runs the command with the arguments of this process, after those in `before`. */
-export function runCommand(before: readonly string[] = []): void {
-  runInProcess((surroundings, args) => run([...before, ...args], surroundings));
+/** `reg`, with the arguments of this process. */
+export function runCommand(): void {
+  runInProcess((surroundings, args) => run(args, surroundings));
+}
+
+/** `docker-credential-reg`: `reg credential`, with the two exit codes that Docker's protocol knows. */
+export function runCredentialHelper(): void {
+  runInProcess(async (surroundings, args) => {
+    const code = await run(['credential', ...args], surroundings);
+    return code === exitCode.ok ? code : exitCode.unexpected;
+  });
 }
 
 async function run(args: readonly string[], surroundings: Surroundings): Promise<number> {

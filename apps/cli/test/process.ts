@@ -1,11 +1,11 @@
 /** Runs an entry of this package as a process, from source, as the workspace's scripts do. */
 
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
-import type { Readable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { createTap } from '@reg/testing';
 
-export type Child = ChildProcessByStdio<null, Readable, Readable>;
+export type Child = ChildProcessByStdio<Writable | null, Readable, Readable>;
 
 export type Entry = 'main.ts' | 'demo.ts';
 
@@ -37,15 +37,19 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** What `child` printed and how it ended. Fails when it printed a canary, in whatever spelling. */
-export async function ended(child: Child): Promise<Ended> {
+/**
+ * What `child` printed and how it ended. Fails when it printed a canary, in whatever spelling.
+ *
+ * @param printsSecret the command is there to print a secret on stdout, as `reg token` is
+ */
+export async function ended(child: Child, { printsSecret = false } = {}): Promise<Ended> {
   const texts = { stdout: '', stderr: '' };
   const tap = createTap();
   for (const name of ['stdout', 'stderr'] as const) {
     const read = tap.reader(name);
     child[name].setEncoding('utf8').on('data', (text: string) => {
       texts[name] += text;
-      read(text);
+      if (name !== 'stdout' || !printsSecret) read(text);
     });
   }
   const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
