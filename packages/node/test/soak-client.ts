@@ -45,7 +45,8 @@ const { url, pair, password, repositories, warmUp, callsPerSecond, seconds }: So
 const collect = globalThis.gc;
 if (collect === undefined) throw new Error('run this with --expose-gc');
 
-const agent = new Agent();
+/** Bounded: a pool of undici's keeps a client, 1 KiB and more, for each call of its busiest moment, and a stall makes one. */
+const agent = new Agent({ connections: 16 });
 const options = {
   keychain: staticKeychain({ [new URL(url).host]: { type: 'password', username: 'alice', password } }),
   policy: { realms: { pairs: [pair] } },
