@@ -26,6 +26,7 @@ ${rows(
     ['XDG_RUNTIME_DIR', "holds containers/auth.json, Podman's credentials of this session"],
     ['XDG_CACHE_HOME', 'in place of ~/.cache: reg, which holds the tokens that are kept'],
     ['HOME', 'where all of these are without the variables above'],
+    ['USERPROFILE', 'on Windows: in place of HOME'],
     ['LOCALAPPDATA', 'on Windows: reg\\cache, in place of the folder in XDG_CACHE_HOME'],
     ['ProgramData', 'on Windows: docker\\certs.d'],
   ],

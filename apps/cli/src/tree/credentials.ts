@@ -101,7 +101,7 @@ Examples:
   const credential = root
     .command('credential')
     .description("Speak the protocol of Docker's credential helpers; install itself as one.");
-  credential.helpCommand(false);
+  credential.helpCommand(false).addHelpText('after', '\nExample:\n  echo ghcr.io | reg credential get');
   for (const [name, description, example] of [
     ['get', 'Print the credential of the registry on stdin, as JSON.', 'echo ghcr.io | reg credential get'],
     ['store', 'Store the credential on stdin, as JSON.', 'reg credential store < credential.json'],
@@ -145,7 +145,7 @@ Examples:
   const trust = root
     .command('trust')
     .description('Which token servers may see the credentials of which registry, beyond what is known.');
-  trust.helpCommand(false);
+  trust.helpCommand(false).addHelpText('after', '\nExample:\n  reg trust list');
   withCommon(
     trust
       .command('list')

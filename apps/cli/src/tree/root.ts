@@ -4,7 +4,7 @@
  * Rules of this file: declarations; nothing runs. Help is text for 80 columns, and wider only where the terminal is.
  */
 
-import { Command, type Option } from 'commander';
+import { type Argument, Command, type Option } from 'commander';
 import type { ExitCode } from '../report/exit-code.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { version } from '../version.ts';
@@ -60,7 +60,8 @@ export function tree(
       minWidthToWrap: 20,
       // What a command takes is in its own help.
       subcommandTerm: (command) => command.name(),
-      optionDescription: (option) => describedOption(option),
+      optionDescription: (option) => described(option, option.required),
+      argumentDescription: (argument) => described(argument, false),
     })
     .configureOutput({
       writeOut: (text) => page.out(text),
@@ -121,12 +122,15 @@ export function nameOf(command: Command): string {
 }
 
 /** `how to print it (text or json; default text)`. */
-function describedOption({ description, argChoices = [], defaultValue, required }: Option): string {
+function described(
+  { description, argChoices = [], defaultValue }: Option | Argument,
+  takesValue: boolean,
+): string {
   const last = argChoices.at(-1);
   const choices = last === undefined ? [] : [[argChoices.slice(0, -1).join(', '), last].join(' or ')];
-  const preset = required && typeof defaultValue === 'string' ? [`default ${defaultValue}`] : [];
-  const notes = [...choices, ...preset];
-  return notes.length === 0 ? description : `${description} (${notes.join('; ')})`;
+  const preset = takesValue && typeof defaultValue === 'string' ? [`default ${defaultValue}`] : [];
+  const notes = [...choices, ...preset].join('; ');
+  return notes === '' ? description : `${description} (${notes})`;
 }
 
 /** Help stays readable on a wide terminal, and is not cut for a narrow one. */
