@@ -1,9 +1,21 @@
-/** `reg doctor` */
+/**
+ * `reg doctor`: why a registry cannot be used, and what to do about it.
+ *
+ * Rules of this file: parse, look, render, write. What is found is a result, not an error: the exit code says whether it is good.
+ */
 
-import type { NetworkOptions } from '../registry/options.ts';
+import { checksFor, optionFor } from '../doctor/checks.ts';
+import { type CheckId, checkIds, diagnosisOf } from '../doctor/finding.ts';
+import { renderJson, renderText } from '../doctor/render.ts';
+import { runChecks, withNeeds } from '../doctor/run.ts';
+import { Scene } from '../doctor/scene.ts';
+import { againFor, anyTarget } from '../registry/argument.ts';
+import { givenCredential, type NetworkOptions } from '../registry/options.ts';
 import { usage } from '../report/complaint.ts';
-import type { ExitCode } from '../report/exit-code.ts';
+import { type ExitCode, exitCode } from '../report/exit-code.ts';
 import type { Surroundings } from '../surroundings.ts';
+import { paintFor, widthOf } from '../terminal/paint.ts';
+import { progressFor } from '../terminal/progress.ts';
 
 export interface DoctorOptions extends NetworkOptions {
   readonly offline?: boolean;
@@ -13,10 +25,65 @@ export interface DoctorOptions extends NetworkOptions {
   readonly output: 'text' | 'json';
 }
 
+/** `reg doctor` */
 export async function doctor(
-  _about: string,
-  _options: DoctorOptions,
-  _surroundings: Surroundings,
+  about: string,
+  options: DoctorOptions,
+  surroundings: Surroundings,
 ): Promise<ExitCode | undefined> {
-  throw usage('not built yet');
+  const target = anyTarget(about, options);
+  const only = (options.only ?? []).map(readCheck);
+  const browser = options.browser === undefined ? undefined : readPage(options.browser);
+  const push = options.push === true || only.includes('upload.location');
+  const { offline = false, output, color } = options;
+  const available = checksFor({ offline, push, page: browser !== undefined });
+  const again = againFor('doctor', target, options);
+  for (const id of only) {
+    if (available.some((check) => check.id === id)) continue;
+    throw usage(`${id} takes ${optionFor(id)}`, `${again.command} --only ${id} ${optionFor(id)}`);
+  }
+  const wanted = only.length === 0 ? null : withNeeds(available, only);
+  const checks = available.filter(({ id }) => wanted?.has(id) !== false);
+
+  const given = await givenCredential(options, surroundings, again.command);
+  const scene = new Scene({
+    target,
+    options: { ...options, push, ...(browser === undefined ? {} : { browser }) },
+    given,
+    surroundings,
+  });
+  const { stdout, env } = surroundings;
+  const progress = progressFor(surroundings, options).start(`looking at ${scene.about.name}`);
+  const findings = await runChecks(checks, scene).finally(() => {
+    progress.end();
+    scene.close();
+  });
+  const { shown, registry, repository } = scene.about;
+  const diagnosis = diagnosisOf({ about: shown, registry: registry.origin, repository }, findings);
+  const page = {
+    paint: paintFor(stdout, env, color),
+    width: widthOf(stdout),
+    again: scene.about.commands.doctor,
+  };
+  stdout.write(output === 'json' ? renderJson(diagnosis) : renderText(diagnosis, page));
+  return diagnosis.exitCode === exitCode.ok ? undefined : diagnosis.exitCode;
+}
+
+function readCheck(text: string): CheckId {
+  const known = checkIds.find((id) => id === text);
+  if (known !== undefined) return known;
+  const near = checkIds.filter((id) => id.split('.').some((part) => text.includes(part)));
+  const others = near.length > 0 ? near : checkIds;
+  throw usage(
+    `there is no check '${text.slice(0, 64)}': ${near.length > 0 ? 'is it' : 'there are'} ${others.join(', ')}`,
+    'reg doctor --help',
+  );
+}
+
+/** The origin of a page. */
+function readPage(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  const isWeb = url?.protocol === 'https:' || url?.protocol === 'http:';
+  if (url !== null && isWeb && url.href === `${url.origin}/`) return url.origin;
+  throw usage('--browser takes the origin of a page, as in https://app.example');
 }

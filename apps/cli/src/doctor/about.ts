@@ -1,0 +1,90 @@
+/**
+ * What is looked at, and the commands that fixes are made of.
+ *
+ * Rules of this file: whatever a command is made of is quoted where a shell would read it.
+ */
+
+import { toVisible } from '@reg/core';
+import type { ReferenceTarget, Target } from '../registry/argument.ts';
+import { againFor } from '../registry/argument.ts';
+import type { NetworkOptions } from '../registry/options.ts';
+import { quote } from '../report/shell.ts';
+
+/** Facts of the command line. */
+export interface About {
+  /** As it is written in a command: an image, a repository or a registry. */
+  readonly shown: string;
+  readonly registry: URL;
+  /** How files and people name the registry: `host` or `host:port`. */
+  readonly name: string;
+  readonly repository: string | null;
+  /** The registry's own name for one image, or `null` for a whole repository. */
+  readonly image: string | null;
+  readonly push: boolean;
+  readonly plainHttp: boolean;
+  /** `--ca-file` and `--insecure`. */
+  readonly insecure: boolean;
+  readonly commands: Commands;
+}
+
+/** Commands that can be run as they stand, but for NAME and FILE. */
+export interface Commands {
+  /** This one again. */
+  readonly doctor: string;
+  /** This one again, over plain http. */
+  readonly plainHttp: string;
+  readonly login: string;
+  readonly logout: string;
+  readonly trace: string;
+  trust(realm: string): string;
+  /** This one again, about the registry under another name. */
+  renamed(host: string): string;
+}
+
+export interface Asked extends NetworkOptions {
+  readonly push?: boolean;
+  readonly browser?: string;
+}
+
+export function aboutOf(
+  target: Target & { readonly reference: ReferenceTarget['reference'] | null },
+  options: Asked,
+): About {
+  const { url, registry: name, shown, reference } = target;
+  const flags = [
+    ...(options.push === true ? ['--push'] : []),
+    ...(options.browser === undefined ? [] : ['--browser', options.browser]),
+  ];
+  const again = againFor('doctor', target, options, flags);
+  const files = [
+    ...(options.config === undefined ? [] : ['--config', options.config]),
+    ...(options.authfile === undefined ? [] : ['--authfile', options.authfile]),
+  ];
+  const { repository = null, tag = null, digest = null } = reference ?? {};
+  return {
+    shown,
+    registry: new URL(url.origin),
+    name,
+    repository,
+    image: digest ?? tag,
+    push: options.push === true,
+    plainHttp: options.plainHttp === true,
+    insecure: options.insecure === true,
+    commands: {
+      doctor: again.command,
+      plainHttp: again.plainHttp,
+      login: `${again.login} -u NAME --password-stdin < FILE`,
+      logout: line('reg', 'logout', name, ...files),
+      trace: again.trace,
+      trust: (realm) => line('reg', 'trust', 'add', options.plainHttp === true ? url.origin : name, realm),
+      renamed(host) {
+        const other = shown.replace(url.hostname, host);
+        return againFor('doctor', { ...target, shown: other }, options, flags).command;
+      },
+    },
+  };
+}
+
+function line(...words: readonly string[]): string {
+  return words.map((word) => quote(toVisible(word))).join(' ');
+}

@@ -1,0 +1,327 @@
+/**
+ * Checks of what the credential is good for: clocks, scopes, the repository, limits, uploads.
+ *
+ * Rules of this file: pure decisions over facts. That something does not exist and that one may not see it are the same answer
+ * (Q46), so that both are said.
+ */
+
+import { coversScopes, formatScopes, missingScopes, parseScopes } from '@reg/core';
+import type { About } from '../about.ts';
+import { type Decision, ok, run, skipped, unknown, write } from '../finding.ts';
+import type { Answered, TokenFacts, UploadFacts } from '../gather/requests.ts';
+import { access, bare, problemOf, said, waiting } from './failure.ts';
+import { isAbout } from './handshake.ts';
+
+/** How far a server's clock is ahead of this machine's, negative for behind. */
+export interface Skew {
+  readonly who: 'the registry' | 'the token server';
+  readonly ms: number;
+  /** What told it. */
+  readonly by: string;
+}
+
+/** What docker-registry forgives when it checks `nbf` and `exp`; a `Date` has whole seconds. */
+const FORGIVEN_MS = 60_000;
+
+/** Clocks that differ, by the `Date` of every answer and the times in a token. */
+export function skewsIn(answered: readonly Answered[], token: TokenFacts | null): readonly Skew[] {
+  const skews: Skew[] = [];
+  const note = (
+    who: Skew['who'],
+    headers: Answered['responses'][number]['head']['headers'],
+    at: number,
+  ): void => {
+    const date = Date.parse(headers.find(([name]) => name === 'date')?.[1] ?? '');
+    // Half of the second that it leaves out.
+    if (Number.isFinite(date)) skews.push({ who, ms: date + 500 - at, by: 'Date' });
+  };
+  for (const { responses, tokens } of answered) {
+    for (const { head, at } of responses) note('the registry', head.headers, at);
+    for (const { answer } of tokens)
+      note('the token server', answer.head.headers, (answer.sentAt + answer.at) / 2);
+  }
+  const sentAt = answered.flatMap(({ tokens }) => tokens).at(-1)?.answer.sentAt ?? null;
+  const claims = token?.claims ?? null;
+  if (claims === null || sentAt === null) return skews;
+  const { issuedAt, notBefore, expiresAt } = claims;
+  const begins = Math.max(issuedAt ?? -Infinity, notBefore ?? -Infinity);
+  if (begins > sentAt + FORGIVEN_MS)
+    skews.push({ who: 'the token server', ms: begins - sentAt, by: 'the token' });
+  // A token that is made on demand ends a life after now, by the clock of whoever made it.
+  if (expiresAt !== null && token?.expiresAt != null && issuedAt !== null) {
+    const isNew = Math.abs(expiresAt - issuedAt - (token.expiresAt - sentAt)) <= 5_000;
+    if (isNew) skews.push({ who: 'the token server', ms: expiresAt - token.expiresAt, by: 'the token' });
+  }
+  return skews;
+}
+
+/** `clock.skew` */
+export function decideClock(skews: readonly Skew[], answered: readonly Answered[], about: About): Decision {
+  if (skews.length === 0) return skipped('no answer says what time it is');
+  const worst = skews.reduce((a, b) => (Math.abs(b.ms) > Math.abs(a.ms) ? b : a));
+  const evidence = [...new Set(skews.map(({ who, ms, by }) => `${who}, by ${by}: ${sideOf(ms)}`))];
+  if (Math.abs(worst.ms) <= FORGIVEN_MS)
+    return ok(`within ${seconds(Math.max(1_000, Math.abs(worst.ms)))} s of this machine`, ...evidence);
+  const all = (who: Skew['who']): readonly number[] =>
+    skews.filter((skew) => skew.who === who).map(({ ms }) => ms);
+  const between = Math.max(...all('the token server')) - Math.min(...all('the registry'));
+  const apart = Math.min(...all('the token server')) - Math.max(...all('the registry'));
+  const differ = Math.max(Math.abs(between), Math.abs(apart));
+  const refused = answered.some(
+    ({ failure }) => isAbout(failure, 'denied') && failure.reason === 'token-refused',
+  );
+  const isServers = Number.isFinite(differ) && differ > FORGIVEN_MS;
+  const summary = `${worst.who} is ${seconds(worst.ms)} s ${worst.ms > 0 ? 'ahead of' : 'behind'} this machine`;
+  if (isServers || refused) {
+    return {
+      status: 'problem',
+      summary: isServers ? `${summary}, and not with the registry` : summary,
+      evidence: [...evidence, 'tokens say from when to when they are good: beyond 60 s they are refused'],
+      cause: 'clock-skew',
+      fix: clocks(worst.who),
+    };
+  }
+  return {
+    status: 'warning',
+    summary: `${summary}: tokens say from when to when they are good, expect some 401`,
+    evidence,
+    cause: 'clock-skew',
+    fix: clocks('this machine', about.name),
+  };
+}
+
+function clocks(who: string, other = 'the others'): ReturnType<typeof run> {
+  return run(
+    'timedatectl status   # "System clock synchronized" must be yes',
+    `set the clock of ${who} by NTP, as that of ${other}: chronyc tracking, or timedatectl set-ntp true, on each machine`,
+  );
+}
+
+function sideOf(ms: number): string {
+  return `${seconds(ms)} s ${ms < 0 ? 'behind' : 'ahead'}`;
+}
+
+function seconds(ms: number): number {
+  return Math.round(Math.abs(ms) / 1_000);
+}
+
+/** `scope.grant` */
+export function decideGrant(token: TokenFacts | null, about: About): Decision {
+  if (token === null) return skipped('no token was asked for');
+  const { asked, granted, failure } = token;
+  if (isAbout(failure, 'rate-limited')) return unknown('it asks to wait');
+  if (failure !== null) {
+    // An account that may pull and not push is refused the whole by some servers.
+    return failure.kind === 'token-refused' && (failure.status === 401 || failure.status === 403)
+      ? {
+          status: 'warning',
+          summary: `asked ${asked}: refused with ${failure.status}`,
+          cause: 'repository-missing-or-denied',
+          fix: access(about, failure.anonymous),
+        }
+      : problemOf(failure, about);
+  }
+  if (granted === null) return ok(`asked ${asked}; the server does not say what it granted`);
+  const wanted = parseScopes(asked);
+  const held = parseScopes(granted);
+  const summary = `asked ${asked}, got ${actionsIn(granted)}`;
+  if (coversScopes(held, wanted)) return ok(`asked ${asked}, got all of it`, `granted: ${granted}`);
+  const missing = missingScopes(held, wanted);
+  const lacksPush = about.push && missing.some((scope) => formatScopes([scope]).includes('push'));
+  const pull = parseScopes(asked.replace(/:[^:]*$/, ':pull'));
+  if (lacksPush && coversScopes(held, pull)) {
+    return {
+      status: 'problem',
+      summary,
+      evidence: [`granted: ${granted}`],
+      cause: 'token-lacks-push',
+      fix: pushRight(about),
+    };
+  }
+  return {
+    status: 'warning',
+    summary,
+    evidence: [`granted: ${granted === '' ? 'nothing' : granted}`],
+    cause: 'repository-missing-or-denied',
+    fix: access(about, false),
+  };
+}
+
+/** Of one repository the actions alone. */
+function actionsIn(granted: string): string {
+  if (granted === '') return 'nothing';
+  return granted.includes(' ') ? granted : granted.slice(granted.lastIndexOf(':') + 1);
+}
+
+export function pushRight({ name, repository, commands }: About): ReturnType<typeof run> {
+  return run(
+    commands.login,
+    `have the owner of ${name}/${repository} grant your account "push", or sign in with one that has it (a token needs the scope of writing too)`,
+  );
+}
+
+/** `repository.access` */
+export function decideAccess(
+  {
+    pull,
+    ping,
+    clockIsOff,
+    canPush,
+  }: {
+    readonly pull: Answered | null;
+    readonly ping: Answered;
+    /** Whether clocks that differ are why tokens are refused. */
+    readonly clockIsOff: boolean;
+    readonly canPush: boolean;
+  },
+  about: About,
+): Decision {
+  const asked = pull ?? ping;
+  const { failure, head, problems } = asked;
+  const what = bare(asked.url);
+  if (clockIsOff && isAbout(failure, 'denied') && failure.reason === 'token-refused') {
+    return unknown('it needs clock.skew');
+  }
+  if (isAbout(failure, 'rate-limited') || head?.status === 429) return unknown('it asks to wait');
+  if (failure !== null) return problemOf(failure, about);
+  if (head === null) return unknown('no answer');
+  const { status } = head;
+  const evidence = [`GET ${what} answered ${status}`, ...said(problems)];
+  if (status >= 200 && status < 300)
+    return ok(`${pull === null ? 'GET /v2/' : `${about.repository}`}: ${status}`, ...evidence);
+  if (status === 404 && pull !== null) {
+    if (about.push && canPush)
+      return ok(`${about.repository} does not exist yet: a push makes it`, ...evidence);
+    const isImage = problems.some(({ code }) => code === 'MANIFEST_UNKNOWN');
+    if (isImage) {
+      return {
+        status: 'problem',
+        summary: `404: the repository does not have ${about.image ?? 'it'}`,
+        evidence,
+        cause: 'image-missing',
+        fix: run(`reg tags ${about.name}/${about.repository}`, 'see which tags there are'),
+      };
+    }
+    return {
+      status: 'problem',
+      summary: '404: does not exist, or access is denied',
+      evidence,
+      cause: 'repository-missing-or-denied',
+      fix: access(about, !asked.identified),
+    };
+  }
+  if (status === 401 || status === 403) {
+    return {
+      status: 'problem',
+      summary: `${status}: does not exist, or access is denied`,
+      evidence,
+      cause: 'repository-missing-or-denied',
+      fix: access(about, !asked.identified),
+    };
+  }
+  return {
+    status: 'problem',
+    summary: `answered ${status}`,
+    evidence,
+    cause: 'registry-error',
+    fix: run(about.commands.trace, 'see the whole answer, and show it to the operator of the registry'),
+  };
+}
+
+/** `rate.limit` */
+export function decideLimit(answered: readonly Answered[], about: About): Decision {
+  const headersOf = ({ responses }: Answered): readonly (readonly [string, string])[] =>
+    responses.flatMap(({ head }) => head.headers).filter(([name]) => name.startsWith('ratelimit-'));
+  const limits = [...new Map(answered.flatMap(headersOf)).entries()].map(
+    ([name, value]) => `${name}: ${value}`,
+  );
+  for (const one of answered) {
+    if (isAbout(one.failure, 'rate-limited')) {
+      const decision = problemOf(one.failure, about);
+      return { ...decision, summary: `the token server answers 429${wordsOf(one.failure.retryAfterMs)}` };
+    }
+    const limited = one.responses.find(({ head }) => head.status === 429);
+    if (limited === undefined) continue;
+    const wait = limited.head.headers.find(([name]) => name === 'retry-after')?.[1] ?? null;
+    const ms = retryAfter(wait, limited.at);
+    return {
+      status: 'problem',
+      summary: `429${wordsOf(ms)}`,
+      evidence: [
+        `GET ${bare(one.url)} answered 429`,
+        ...(wait === null ? [] : [`Retry-After: ${wait}`]),
+        ...limits,
+        ...said(limited.problems),
+      ],
+      cause: 'rate-limited',
+      fix: waiting(ms, about),
+    };
+  }
+  return limits.length === 0 ? ok('no limit is told') : ok(limits.join(', '));
+}
+
+function wordsOf(ms: number | null): string {
+  return ms === null ? ': too many requests' : `: too many requests, wait ${Math.ceil(ms / 1_000)} s`;
+}
+
+/** RFC 9110 §10.2.3: seconds, or a date. A year is the most that is believed. */
+function retryAfter(value: string | null, at: number): number | null {
+  if (value === null) return null;
+  const seconds = /^\d{1,8}$/.test(value.trim()) ? Number(value) : (Date.parse(value) - at) / 1_000;
+  return Number.isFinite(seconds) ? Math.min(Math.max(0, seconds), 31_536_000) * 1_000 : null;
+}
+
+/** `upload.location` */
+export function decideUpload({ begun, location, ended }: UploadFacts, about: About): Decision {
+  const { failure, head, problems } = begun;
+  const evidence = [`POST ${bare(begun.url)} answered ${head?.status ?? 'nothing'}`, ...said(problems)];
+  if (isAbout(failure, 'denied') || head?.status === 401 || head?.status === 403) {
+    return {
+      status: 'problem',
+      summary: `${head?.status ?? ''}: an upload is not allowed`.trim(),
+      evidence,
+      cause: 'token-lacks-push',
+      fix: pushRight(about),
+    };
+  }
+  if (failure !== null) return problemOf(failure, about);
+  if (location === null) {
+    return {
+      status: 'problem',
+      summary: `an upload cannot be begun: ${head?.status ?? 'no answer'}`,
+      evidence,
+      cause: 'upload-refused',
+      fix: run(
+        about.commands.trace,
+        'the registry may be read-only, or a mirror: ask its operator where to push',
+      ),
+    };
+  }
+  const target = new URL(location);
+  if (target.protocol === 'http:' && about.registry.protocol === 'https:') {
+    return {
+      status: 'problem',
+      summary: `uploads go on at ${target.origin}: plain http behind an https registry`,
+      evidence: [...evidence, `Location: ${bare(location)}`],
+      cause: 'upload-location-downgraded',
+      fix: {
+        text: 'the proxy that ends TLS must tell the registry so: nginx by this line, others by the header X-Forwarded-Proto: https. docker-registry alone by http.host in its config.yml',
+        command: null,
+        line: 'proxy_set_header X-Forwarded-Proto $scheme;',
+      },
+    };
+  }
+  if (!ended) {
+    return {
+      status: 'warning',
+      summary: 'the upload that was begun could not be taken back',
+      evidence: [...evidence, `Location: ${bare(location)}`],
+      cause: 'upload-left-behind',
+      fix: write(
+        'storage.maintenance.uploadpurging.enabled: true   # config.yml of the registry',
+        'nothing was uploaded; the registry forgets it in time, as this setting has it',
+      ),
+    };
+  }
+  return ok(`goes on at ${target.origin}; begun and taken back`, ...evidence);
+}

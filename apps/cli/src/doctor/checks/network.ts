@@ -1,0 +1,328 @@
+/**
+ * Checks of the way to the registry: proxy, name, connection, certificate.
+ *
+ * Rules of this file: pure decisions over facts. One fault of a connection is one cause, whichever check meets it.
+ */
+
+import { quote } from '../../report/shell.ts';
+import type { About } from '../about.ts';
+import { type Decision, type Fault, type Fix, ok, run, skipped, write } from '../finding.ts';
+import type { ConnectFacts, LookupFacts, NetworkFault, RouteFacts, TlsFacts } from '../gather/network.ts';
+
+/** `proxy.route` */
+export function decideRoute(route: RouteFacts): Decision {
+  switch (route.kind) {
+    case 'direct':
+      return ok(`direct: ${route.why}`);
+    case 'pinned':
+      return ok(`direct: --resolve names ${route.address}`);
+    case 'proxy':
+      return ok(`through ${route.proxy} (${route.variable})`);
+    case 'unusable':
+      return {
+        status: 'problem',
+        summary: route.message,
+        cause: 'proxy-unusable',
+        fix: run(
+          `unset ${route.variable}`,
+          `write the URL of a proxy into ${route.variable}, or take it away`,
+        ),
+      };
+  }
+}
+
+/** `dns.resolve` */
+export function decideLookup(
+  { host, addresses, fault }: LookupFacts,
+  route: RouteFacts,
+  about: About,
+): Decision {
+  if (fault !== null) {
+    return {
+      status: 'problem',
+      summary: `${host} has no address (${fault.code})`,
+      evidence: [fault.message],
+      cause: 'dns-failed',
+      fix: run(
+        `getent hosts ${quote(host)}`,
+        route.kind === 'proxy'
+          ? `check the name of the proxy in ${route.variable}, and the resolver`
+          : `check how ${about.name} is spelled, and the resolver (/etc/resolv.conf, VPN)`,
+      ),
+    };
+  }
+  if (addresses === null)
+    return skipped(route.kind === 'pinned' ? 'nobody is asked' : `${host} is an address`);
+  return ok(addresses.slice(0, 4).join(', ') + (addresses.length > 4 ? ', …' : ''));
+}
+
+/** `tcp.connect` */
+export function decideConnection({ ms, fault }: ConnectFacts, route: RouteFacts, about: About): Decision {
+  if (fault === null)
+    return ok(route.kind === 'proxy' ? `tunnel through ${route.proxy}, ${ms} ms` : `${ms} ms`);
+  if (route.kind === 'proxy') {
+    return {
+      status: 'problem',
+      summary: `the proxy ${route.proxy} does not let it through`,
+      evidence: [`${fault.message} (${fault.code})`],
+      cause: 'proxy-in-the-way',
+      fix: pastProxy(about, route.variable),
+    };
+  }
+  return (
+    connectionFault(fault, about.registry, about) ?? {
+      status: 'problem',
+      summary: `${fault.message} (${fault.code})`,
+      cause: 'connection-broken',
+      fix: run(
+        `curl -v ${quote(`${about.registry.origin}/v2/`)}`,
+        'look at what is between here and the registry',
+      ),
+    }
+  );
+}
+
+/** How a registry is reached without a proxy. */
+export function pastProxy({ registry }: About, variable: string): Fix {
+  const name = variable === variable.toLowerCase() ? 'no_proxy' : 'NO_PROXY';
+  const line = `export ${name}="$${name},${registry.hostname}"`;
+  return {
+    text: `${variable} names a proxy that is in the way: reach the registry without it, by this command and for good in ~/.profile, or have the proxy's operator let it through`,
+    command: line,
+    line: null,
+  };
+}
+
+const DAY_MS = 86_400_000;
+
+/** A certificate that ends sooner is worth a word: renewals that work happen earlier (30 days, as ACME clients do it). */
+const SOON_MS = 14 * DAY_MS;
+
+/** `tls.chain` */
+export function decideTls(facts: TlsFacts, about: About, now: number): Decision {
+  const { fault, certificate, authority } = facts;
+  const shown = certificateLines(facts, now);
+  if (fault !== null) {
+    const decision = connectionFault(fault, about.registry, about, facts, now);
+    if (about.insecure && certificate !== null) {
+      return {
+        status: 'warning',
+        summary: `not verified, as --insecure says: ${fault.message}`,
+        evidence: shown,
+        cause: 'certificate-unchecked',
+        fix: run(about.commands.doctor.replace(' --insecure', ''), 'look at it without --insecure'),
+      };
+    }
+    return (
+      decision ?? {
+        status: 'problem',
+        summary: `${fault.message} (${fault.code})`,
+        evidence: shown,
+        cause: 'certificate-refused',
+        fix: run(openssl(about.registry), 'look at what the server presents'),
+      }
+    );
+  }
+  if (certificate === null) return ok('no certificate');
+  const left = certificate.to - now;
+  const days = Math.floor(left / DAY_MS);
+  const whose = authority === null ? '' : ` (ca: ${authority})`;
+  const summary = `${certificate.subject}, issued by ${certificate.issuer}, ${days} days left${whose}`;
+  if (left > SOON_MS) return ok(summary, ...shown);
+  return {
+    status: 'warning',
+    summary,
+    evidence: shown,
+    cause: 'certificate-ends-soon',
+    fix: renewal(about, `the certificate of ${about.name} ends in ${days} days`),
+  };
+}
+
+/**
+ * What a fault of a connection means; `null` for one that means nothing in particular.
+ *
+ * @param end where the connection was to lead
+ * @param tls what is known of its certificate
+ */
+export function connectionFault(
+  fault: NetworkFault,
+  end: URL,
+  about: About,
+  tls: TlsFacts | null = null,
+  now = 0,
+): Fault | null {
+  const { phase, code, message } = fault;
+  const evidence = [`${end.host}: ${message} (${code})`, ...(tls === null ? [] : certificateLines(tls, now))];
+  const problem = (decision: Omit<Fault, 'status' | 'evidence'>): Fault => ({
+    status: 'problem',
+    evidence,
+    ...decision,
+  });
+  const certificate = tls?.certificate ?? null;
+  switch (code) {
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+    case 'EAI_FAIL':
+    case 'EAI_NODATA':
+      return problem({
+        summary: `${end.hostname} has no address (${code})`,
+        cause: 'dns-failed',
+        fix: run(`getent hosts ${quote(end.hostname)}`, 'check how the name is spelled, and the resolver'),
+      });
+    case 'ECONNREFUSED':
+      return problem({
+        summary: `nothing listens at ${end.host}`,
+        cause: 'connection-refused',
+        fix: run(`curl -v ${quote(`${end.origin}/v2/`)}`, 'check the port, and that the registry is running'),
+      });
+    case 'ETIMEDOUT':
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+      return problem({
+        summary: phase === 'head' ? `${end.host} does not answer` : `${end.host} cannot be reached`,
+        cause: 'connection-timeout',
+        fix: run(
+          `curl -v --connect-timeout 10 ${quote(`${end.origin}/v2/`)}`,
+          'check host and port, firewall, VPN and proxy',
+        ),
+      });
+    case 'CERT_HAS_EXPIRED':
+      return problem({
+        summary:
+          certificate === null
+            ? 'the certificate has ended'
+            : `ended ${dayOf(certificate.to)}: ${certificate.subject}`,
+        cause: 'certificate-expired',
+        fix: renewal(about, `the certificate of ${end.host} has ended, or the clock here is wrong (date)`),
+      });
+    case 'CERT_NOT_YET_VALID':
+      return problem({
+        summary:
+          certificate === null
+            ? 'the certificate is not valid yet'
+            : `valid from ${dayOf(certificate.from)}: ${certificate.subject}`,
+        cause: 'certificate-not-yet-valid',
+        fix: run(
+          'date -u; timedatectl',
+          'the clock here is behind, or that of whoever issued the certificate was ahead',
+        ),
+      });
+    case 'ERR_TLS_CERT_ALTNAME_INVALID':
+      return problem({
+        summary: `the certificate is not for ${end.hostname}, but for ${namesOf(tls)}`,
+        cause: 'certificate-wrong-host',
+        fix: otherName(tls, end, about),
+      });
+    case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
+    case 'UNABLE_TO_GET_ISSUER_CERT':
+    case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
+    case 'SELF_SIGNED_CERT_IN_CHAIN':
+    case 'DEPTH_ZERO_SELF_SIGNED_CERT':
+      return problem({
+        summary:
+          certificate === null
+            ? 'issued by an unknown authority'
+            : `issued by an authority that is not trusted here: ${certificate.top}`,
+        cause: 'unknown-authority',
+        fix: authorityHere(end, tls),
+      });
+    case 'ERR_REG_CERTS':
+      return problem({
+        summary: message,
+        cause: 'certs-unusable',
+        fix: run(`ls -l ${quote(tls?.folder ?? '/etc/docker/certs.d')}`, 'mend the file that it names'),
+      });
+    case 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED':
+    case 'ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE':
+    case 'ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE':
+      return problem({
+        summary: 'the registry wants a client certificate',
+        cause: 'client-certificate-wanted',
+        fix: run(
+          `${about.commands.doctor} --cert FILE --key FILE`,
+          'give yours, here or as client.cert and client.key in the certs.d folder of the registry',
+        ),
+      });
+    default:
+      return speaksHttp(fault)
+        ? problem({
+            summary: `${end.host} speaks plain http, not TLS`,
+            cause: 'registry-speaks-http',
+            fix: {
+              text: `have the registry speak https; else say that it does not: here by --plain-http, to Docker by this line in /etc/docker/daemon.json, to Podman and Skopeo by insecure = true for it in registries.conf`,
+              command: about.commands.plainHttp,
+              line: `"insecure-registries": ["${end.host}"]`,
+            },
+          })
+        : null;
+  }
+}
+
+/** A TLS hello was answered by something that is no TLS record. */
+function speaksHttp({ phase, code, message }: NetworkFault): boolean {
+  if (phase !== 'tls') return false;
+  return (
+    code === 'ERR_SSL_WRONG_VERSION_NUMBER' ||
+    code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG' ||
+    code === 'ERR_SSL_HTTP_REQUEST' ||
+    message.includes('wrong version number') ||
+    message.includes('packet length too long')
+  );
+}
+
+function authorityHere(end: URL, tls: TlsFacts | null): Fix {
+  const folder = tls?.folder ?? `/etc/docker/certs.d/${end.host}`;
+  const own = quote(folder);
+  return {
+    text: `get the certificate of that authority from the registry's operator, and put it where tools look for it: for reg by this command, for Docker and Podman too as /etc/docker/certs.d/${end.host}/ca.crt; or give it by --ca-file`,
+    command: `mkdir -p ${own} && cp FILE ${quote(`${folder}/ca.crt`)}`,
+    line: null,
+  };
+}
+
+function renewal({ name }: About, why: string): Fix {
+  return write(
+    'http.tls.certificate: FILE   # config.yml of the registry; ssl_certificate of nginx',
+    `${why}: have the operator of ${name} renew it, name the new one, and start the server again`,
+  );
+}
+
+function otherName(tls: TlsFacts | null, end: URL, about: About): Fix {
+  const names = tls?.certificate?.names ?? [];
+  const usable = names.find((name) => !name.includes('*') && URL.canParse(`https://${name}/`));
+  const line = `subjectAltName = DNS:${end.hostname}`;
+  const text = `have the registry's operator get a certificate that is for ${end.hostname} as well`;
+  if (usable === undefined) return write(line, text);
+  return {
+    text: `name the registry as its certificate does, ${usable}, if that is its address; else ${text}`,
+    command: about.commands.renamed(usable),
+    line,
+  };
+}
+
+function namesOf(tls: TlsFacts | null): string {
+  const names = tls?.certificate?.names ?? [];
+  if (names.length === 0) return 'no name at all';
+  return names.slice(0, 4).join(', ') + (names.length > 4 ? ', …' : '');
+}
+
+function certificateLines({ certificate, authority }: TlsFacts, now: number): readonly string[] {
+  if (certificate === null) return [];
+  const { subject, issuer, names, from, to, top } = certificate;
+  const left = Math.floor((to - now) / DAY_MS);
+  return [
+    `subject: ${subject}`,
+    `issuer: ${issuer}${top === issuer ? '' : `; the chain ends at ${top}`}`,
+    `names: ${names.slice(0, 20).join(', ') || 'none'}`,
+    `valid from ${dayOf(from)} to ${dayOf(to)}, ${left} days left`,
+    ...(authority === null ? [] : [`authority from ${authority}`]),
+  ];
+}
+
+function dayOf(at: number): string {
+  return Number.isFinite(at) ? `${new Date(at).toISOString().slice(0, 10)}` : 'an unknown day';
+}
+
+function openssl({ hostname, port }: URL): string {
+  return `openssl s_client -connect ${quote(`${hostname}:${port || '443'}`)} -servername ${quote(hostname)} < /dev/null`;
+}

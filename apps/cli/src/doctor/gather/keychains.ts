@@ -1,0 +1,9 @@
+/** All that the doctor uses of `@reg/node/credentials`, beside what every command does: a bundle keeps the whole of what it loads late. */
+
+export {
+  chainKeychains,
+  dockerKeychain,
+  type ExplainingKeychain,
+  expiryOf,
+  type TrailStep,
+} from '@reg/node/credentials';

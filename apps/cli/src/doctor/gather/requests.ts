@@ -1,0 +1,167 @@
+/**
+ * What the registry and its token server answer.
+ *
+ * Rules of this file: facts, no judgement. Every request with a credential goes through the core's driver, whose policy decides
+ * where a secret goes; what is kept of one is its transcript, which has no secret in it. No request waits longer than a person
+ * would.
+ */
+
+import {
+  type Failure,
+  formatScopes,
+  type Head,
+  isRegistryAuthError,
+  type Policy,
+  type Problem,
+} from '@reg/core';
+import {
+  type Claims,
+  type RecordedResponse,
+  type RecordedTokenAnswer,
+  readClaims,
+  type Transcript,
+} from '@reg/core/transcript';
+import type { Asked, Client } from '../../registry/client.ts';
+import { SendError } from '../../transport/send-error.ts';
+
+/** One request, with all that was needed for it. */
+export interface Answered {
+  /** What was asked for. */
+  readonly url: string;
+  /** The registry's own last answer, if it came to that; its body was not read. */
+  readonly head: Head | null;
+  /** Why it is no good, or why there is none. */
+  readonly failure: Failure | null;
+  /** What the registry says about it. */
+  readonly problems: readonly Problem[];
+  /** The responses of the registry, in order. */
+  readonly responses: readonly RecordedResponse[];
+  /** The responses of token servers, in order, with the URL that was asked. */
+  readonly tokens: readonly { readonly url: string; readonly answer: RecordedTokenAnswer }[];
+  /** What was asked of the token server last, and what it said that it granted (`null`: nothing about it). */
+  readonly grant: { readonly asked: string; readonly granted: string | null } | null;
+  /** Whether a credential was sent. */
+  readonly identified: boolean;
+  /** By what the driver judged; `null` where nothing was recorded. */
+  readonly policy: Policy | null;
+}
+
+/** Sends one request. Never rejects for what a peer does. */
+export async function ask(client: Client, asked: Asked, signal: AbortSignal): Promise<Answered> {
+  const url = asked.url.href;
+  try {
+    const delivered = await client.request(asked);
+    await delivered.raw.discard();
+    return answeredBy(url, delivered.head, delivered.failure, delivered.transcript());
+  } catch (error) {
+    signal.throwIfAborted();
+    if (isRegistryAuthError(error)) return answeredBy(url, null, error.failure, error.transcript);
+    const { phase, code, message } = SendError.from(error, 'unknown');
+    const failure: Failure = { kind: 'network', url, to: 'registry', phase, code, message };
+    return answeredBy(url, null, failure, null);
+  }
+}
+
+function answeredBy(
+  url: string,
+  head: Head | null,
+  failure: Failure | null,
+  transcript: Transcript | null,
+): Answered {
+  const responses: RecordedResponse[] = [];
+  const tokens: { url: string; answer: RecordedTokenAnswer }[] = [];
+  let grant: Answered['grant'] = null;
+  let identified = false;
+  for (const step of transcript?.steps ?? []) {
+    if (step.machine === 'seam') continue;
+    if (step.phase === 'begin') {
+      grant = { asked: formatScopes(step.need.scopes), granted: null };
+      continue;
+    }
+    if (step.phase === 'obtaining') {
+      if (step.answer.type === 'granted') {
+        const { asked, granted } = step.answer.grant;
+        grant = { asked: formatScopes(asked), granted: granted === null ? null : formatScopes(granted) };
+      }
+      continue;
+    }
+    const { authorization, form } = step.effect;
+    if (authorization?.scheme === 'basic' || form !== null) identified = true;
+    if (step.answer.type === 'response') responses.push(step.answer);
+    if (step.answer.type === 'token-response') tokens.push({ url: step.effect.url, answer: step.answer });
+  }
+  return {
+    url,
+    head,
+    failure,
+    problems: responses.at(-1)?.problems ?? [],
+    responses,
+    tokens,
+    grant,
+    identified,
+    policy: transcript?.policy ?? null,
+  };
+}
+
+export interface TokenFacts {
+  /** What was asked for, as scopes are written. */
+  readonly asked: string;
+  /** What the server said, or else the token; `null` where neither does. */
+  readonly granted: string | null;
+  /** What it says of itself, unverified; `null` for one that says nothing. */
+  readonly claims: Claims | null;
+  /** When the token ends by its server's answer, epoch milliseconds of this machine. */
+  readonly expiresAt: number | null;
+  readonly failure: Failure | null;
+}
+
+/** The token that a request is sent with; one that was obtained before is asked for nowhere. Never rejects for what a peer does. */
+export async function tokenFor(
+  client: Client,
+  about: { readonly url: URL; readonly method: string; readonly scopes: string },
+  signal: AbortSignal,
+): Promise<TokenFacts> {
+  const asked = about.scopes;
+  try {
+    const { header, granted, expiresAt } = await client.authorize(about);
+    const claims = header?.startsWith(BEARER) === true ? readClaims(header.slice(BEARER.length)) : null;
+    const told = granted === null || granted === asked ? null : granted;
+    return {
+      asked,
+      granted: told ?? (claims?.access == null ? null : formatScopes(claims.access)),
+      claims,
+      expiresAt,
+      failure: null,
+    };
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!isRegistryAuthError(error)) throw error;
+    return { asked, granted: null, claims: null, expiresAt: null, failure: error.failure };
+  }
+}
+
+const BEARER = 'Bearer ';
+
+export interface UploadFacts {
+  readonly begun: Answered;
+  /** Where it goes on, as the registry wrote it; `null` where it was not begun. */
+  readonly location: string | null;
+  /** Whether it was taken back. */
+  readonly ended: boolean;
+}
+
+/** Begins an upload and takes it back at once, so that nothing is left behind. */
+export async function tryUpload(client: Client, url: URL, signal: AbortSignal): Promise<UploadFacts> {
+  const begun = await ask(client, { method: 'POST', url }, signal);
+  const { head } = begun;
+  const location = head?.headers.find(([name]) => name === 'location')?.[1] ?? null;
+  if (head?.status !== 202 || location === null || !URL.canParse(location, url.href)) {
+    return { begun, location: null, ended: false };
+  }
+  const target = new URL(location, url.href);
+  if (target.hostname !== url.hostname) return { begun, location: target.href, ended: false };
+  // Whatever scheme it names: what ends it goes where it was begun.
+  const end = new URL(target.pathname + target.search, url.origin);
+  const ended = await ask(client, { method: 'DELETE', url: end }, signal);
+  return { begun, location: target.href, ended: ended.head !== null && ended.head.status < 300 };
+}

@@ -1,0 +1,75 @@
+/**
+ * Runs checks, each after those it needs.
+ *
+ * Rules of this file: it knows nothing about registries. A check that needs one which failed is skipped and says so, so that one
+ * cause is one problem. Texts are made visible and cut here, so that no check can forget it: most of them quote a peer.
+ */
+
+import { toVisible } from '@reg/core';
+import type { CheckId, Decision, Finding } from './finding.ts';
+
+/** One check. What it looks at is gathered by `look` when its turn comes; what it means is decided by pure functions. */
+export interface Check<S> {
+  readonly id: CheckId;
+  readonly needs: readonly CheckId[];
+  look(scene: S): Promise<Decision> | Decision;
+}
+
+/** The ids in `only` and all that they need. */
+export function withNeeds<S>(checks: readonly Check<S>[], only: readonly CheckId[]): ReadonlySet<CheckId> {
+  const wanted = new Set<CheckId>();
+  const add = (id: CheckId): void => {
+    if (wanted.has(id)) return;
+    wanted.add(id);
+    for (const check of checks) if (check.id === id) check.needs.forEach(add);
+  };
+  only.forEach(add);
+  return wanted;
+}
+
+/** What each of `checks` finds, in their order, which puts what a check needs before it. Rejects only where `look` does. */
+export async function runChecks<S>(checks: readonly Check<S>[], scene: S): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  const blocked = new Set<CheckId>();
+  for (const check of checks) {
+    const { id, needs } = check;
+    const missing = needs.find((need) => blocked.has(need));
+    const decision: Decision =
+      missing === undefined
+        ? await check.look(scene)
+        : { status: 'skipped', summary: `not looked at: it needs ${missing}`, blocks: true };
+    if (decision.status === 'problem' || (decision.status === 'skipped' && decision.blocks === true))
+      blocked.add(id);
+    findings.push(findingOf(id, decision));
+  }
+  return findings;
+}
+
+function findingOf(id: CheckId, decision: Decision): Finding {
+  const { status } = decision;
+  const evidence = 'evidence' in decision ? (decision.evidence ?? []) : [];
+  const isFault = status === 'problem' || status === 'warning';
+  const { text = '', command = null, line = null } = isFault ? decision.fix : {};
+  return {
+    id,
+    status,
+    summary: shown(decision.summary),
+    evidence: evidence.map(shown),
+    cause: isFault ? decision.cause : null,
+    fix: isFault
+      ? {
+          text: shown(text),
+          command: command === null ? null : toVisible(command),
+          line: line === null ? null : toVisible(line),
+        }
+      : null,
+  };
+}
+
+/** More than any text of ours, and less than a screen of whatever was quoted in it. */
+const LONGEST = 1_000;
+
+function shown(text: string): string {
+  const visible = toVisible(text);
+  return visible.length > LONGEST ? `${visible.slice(0, LONGEST)}…` : visible;
+}

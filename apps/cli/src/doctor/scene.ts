@@ -1,0 +1,214 @@
+/**
+ * All that the checks look at, gathered when the first of them wants it, and once.
+ *
+ * Rules of this file: it wires; what is asked for is what a pull (or a push, a page) would ask for, so that a fault shows where
+ * it would hurt, and as few requests as that takes. Whoever opens a scene closes it.
+ */
+
+import type { ReferenceTarget, Target } from '../registry/argument.ts';
+import { type Client, manifestTypes, openClient, transportAt } from '../registry/client.ts';
+import { type GivenCredential, type NetworkOptions, readConnection } from '../registry/options.ts';
+import { ownerOf } from '../registry/owner.ts';
+import type { Surroundings } from '../surroundings.ts';
+import { type About, type Asked, aboutOf } from './about.ts';
+import { realmIn } from './checks/handshake.ts';
+import { askAsPage, type CorsFacts, type CorsTarget } from './gather/cors.ts';
+import { type CredentialFacts, compareEntries, lookUp, type Whose } from './gather/credentials.ts';
+import {
+  type Network,
+  PATIENCE_MS,
+  type RouteFacts,
+  resolveHost,
+  routeTo,
+  tryConnection,
+  tryTls,
+} from './gather/network.ts';
+import { type Answered, ask, tokenFor, tryUpload } from './gather/requests.ts';
+
+export interface SceneSetting {
+  readonly target: Target & { readonly reference: ReferenceTarget['reference'] | null };
+  readonly options: Asked;
+  readonly given: GivenCredential | null;
+  readonly surroundings: Surroundings;
+}
+
+/** How long all requests of one client may take: what is slower is of no use to anyone who waits. */
+const DEADLINE_MS = 60_000;
+
+export class Scene {
+  readonly about: About;
+  /** Epoch milliseconds when it began. */
+  readonly now = Date.now();
+  /** The page of `--browser`. */
+  readonly page: string | null;
+  readonly #setting: SceneSetting;
+  readonly #signal: AbortSignal;
+  readonly #open: { close(): void }[] = [];
+
+  constructor(setting: SceneSetting) {
+    this.#setting = setting;
+    this.about = aboutOf(setting.target, setting.options);
+    this.page = setting.options.browser ?? null;
+    this.#signal = setting.surroundings.signal;
+  }
+
+  close(): void {
+    for (const one of this.#open) one.close();
+  }
+
+  async credential(): Promise<CredentialFacts> {
+    return (await this.#login.get()).facts;
+  }
+
+  /** Whether requests are made as somebody. */
+  async isSomebody(): Promise<boolean> {
+    const { found } = await this.credential();
+    return found !== null && found.type !== null;
+  }
+
+  async route(): Promise<RouteFacts> {
+    return routeTo(this.about.registry, await this.#network.get());
+  }
+
+  /** Whom Docker and Podman would be. */
+  readonly entries = new Once(async () => compareEntries(this.#whose(), (await this.credential()).trail));
+
+  readonly lookup = new Once(async () =>
+    resolveHost(this.about.registry, await this.route(), await this.#network.get()),
+  );
+
+  readonly connection = new Once(async () => tryConnection(this.about.registry, await this.#network.get()));
+
+  readonly tls = new Once(async () => tryTls(this.about.registry, 'any', await this.#network.get()));
+
+  /** The certificate of the token server, where its TLS is what failed. */
+  readonly realmTls = new Once(async () => {
+    const { failure } = await this.ping.get();
+    if (failure?.kind !== 'network' || failure.to !== 'authority' || failure.phase !== 'tls') return null;
+    return tryTls(new URL(new URL(failure.url).origin), 'unblocked', await this.#network.get());
+  });
+
+  /** `GET /v2/`, as whoever the credential says. */
+  readonly ping = new Once(async () => {
+    const url = new URL('/v2/', this.about.registry);
+    return ask(await this.#client.get(), { method: 'GET', url }, this.#signal);
+  });
+
+  /** What a pull would begin with; `null` for a whole registry. */
+  readonly pull = new Once(async () => this.#pull(await this.#client.get()));
+
+  /** The same as nobody. */
+  readonly anonymousPull = new Once(async () => this.#pull(await this.#opened({ find: async () => null })));
+
+  /** The token for the repository; `null` where there is none to be had. */
+  readonly token = new Once(async () => {
+    const { repository, push } = this.about;
+    if (repository === null) return null;
+    // One that shows its /v2/ to everyone says at the repository whether it has a token server.
+    const realm = realmIn(await this.ping.get()) ?? realmIn(await this.pull.get());
+    if (realm === null) return null;
+    const url = push ? this.#uploads(repository) : this.#setting.target.url;
+    const scopes = `repository:${repository}:${push ? 'pull,push' : 'pull'}`;
+    return tokenFor(await this.#client.get(), { url, method: push ? 'POST' : 'GET', scopes }, this.#signal);
+  });
+
+  readonly upload = new Once(async () => {
+    const { repository } = this.about;
+    if (repository === null) return null;
+    return tryUpload(await this.#client.get(), this.#uploads(repository), this.#signal);
+  });
+
+  /** What a page at `page` is told. */
+  async cors(page: string): Promise<CorsFacts> {
+    const transport = await transportAt(this.about.registry, this.#patient(), this.#setting.surroundings);
+    this.#open.push(transport);
+    const targets: CorsTarget[] = [{ who: 'registry', url: new URL('/v2/', this.about.registry).href }];
+    // Its realm was judged when it was asked: where it was not, no page gets a token either.
+    const asked = (await this.ping.get()).tokens.at(-1);
+    if (asked !== undefined) targets.push({ who: 'token server', url: asked.url });
+    return askAsPage(transport.send, page, targets, this.#signal);
+  }
+
+  /** Every answer that was asked for so far. */
+  async answered(): Promise<readonly Answered[]> {
+    const pulled = this.pull.hasBegun ? await this.pull.get() : null;
+    return [await this.ping.get(), ...(pulled === null ? [] : [pulled])];
+  }
+
+  readonly #login = new Once(() => lookUp(this.#whose()));
+
+  readonly #network = new Once(async (): Promise<Network> => {
+    const { options, surroundings } = this.#setting;
+    const { env } = surroundings;
+    const { ca, client, pinned } = await readConnection(options);
+    const { host } = this.about.registry;
+    const unverified = new Set(options.insecure === true ? [host] : []);
+    const tls = {
+      ca,
+      client: client === undefined ? undefined : { host, ...client },
+      unverified,
+      ...ownerOf(env),
+    };
+    return { env, dialling: { tls, pinned }, caFile: options.caFile, signal: this.#signal };
+  });
+
+  /** With the credential that was found: a helper is not run again for it. */
+  readonly #client = new Once(async () => this.#opened((await this.#login.get()).keychain));
+
+  async #opened(keychain: Awaited<ReturnType<typeof lookUp>>['keychain']): Promise<Client> {
+    const { given, surroundings } = this.#setting;
+    const signal = AbortSignal.any([this.#signal, AbortSignal.timeout(DEADLINE_MS)]);
+    const client = await openClient({
+      registry: this.about.registry,
+      options: this.#patient(),
+      given,
+      surroundings: { ...surroundings, signal },
+      bodies: false,
+      keychain,
+      store: false,
+    });
+    this.#open.push(client);
+    return client;
+  }
+
+  async #pull(client: Client): Promise<Answered | null> {
+    if (this.about.repository === null) return null;
+    const url = new URL(this.#setting.target.url);
+    if (url.pathname.endsWith('/tags/list')) url.searchParams.set('n', '1');
+    return ask(client, { method: 'GET', url, headers: [['accept', manifestTypes]] }, this.#signal);
+  }
+
+  #uploads(repository: string): URL {
+    return new URL(`/v2/${repository}/blobs/uploads/`, this.about.registry);
+  }
+
+  #whose(): Whose {
+    const { options, given, surroundings } = this.#setting;
+    const { registry, repository } = this.about;
+    return { origin: registry.origin, repository, options, given, surroundings };
+  }
+
+  /** A person waits: nothing is tried again, and nothing waited for longer than one look may take. */
+  #patient(): NetworkOptions {
+    return { timeout: `${PATIENCE_MS / 1_000}`, retries: '0', ...this.#setting.options };
+  }
+}
+
+/** What is looked at once, when it is first wanted. */
+class Once<T> {
+  readonly #look: () => Promise<T>;
+  #seen: Promise<T> | null = null;
+
+  constructor(look: () => Promise<T>) {
+    this.#look = look;
+  }
+
+  get hasBegun(): boolean {
+    return this.#seen !== null;
+  }
+
+  get(): Promise<T> {
+    this.#seen ??= this.#look();
+    return this.#seen;
+  }
+}
