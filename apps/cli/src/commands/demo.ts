@@ -9,7 +9,8 @@ import { canary, startRegistry } from '@reg/testing';
 import { openClient } from '../registry/client.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { paintFor, widthOf } from '../terminal/paint.ts';
-import { renderTrace, traceOf } from './trace.ts';
+import { renderTrace } from '../tracing/render.ts';
+import { traceOf } from '../tracing/send.ts';
 
 const username = 'dockerhubuser';
 const repository = 'library/busybox';
