@@ -360,6 +360,7 @@ describe('a file that is not what was written', () => {
     token: 'token-1',
     asked: '',
     granted: null,
+    holder: { type: 'password', username: 'alice' },
   };
   const challenge = { ...kept, kind: 'challenge', hint } as const;
   it.each<[string, object]>([
@@ -371,6 +372,9 @@ describe('a file that is not what was written', () => {
     ['no token', { ...kept, token: undefined }],
     ['no text for scopes', { ...kept, asked: null }],
     ['a number for what was granted', { ...kept, granted: 1 }],
+    ['nobody it is for', { ...kept, holder: undefined }],
+    ['an unknown credential', { ...kept, holder: { type: 'cookie', username: null } }],
+    ['a number for a user', { ...kept, holder: { type: 'password', username: 1 } }],
     ['a time as text', { ...kept, expiresAt: `${wall}` }],
     ['no end', { ...kept, expiresAt: null }],
     ['no beginning', { ...kept, obtainedAt: undefined }],
@@ -899,11 +903,12 @@ describe('what the command shows', () => {
     const near = expect.closeTo(Date.now() / 1_000 + 600, -1.5);
     const registry = 'https://registry.example';
     expect(list.map((entry) => ({ ...entry, expiresAt: entry.expiresAt / 1_000 }))).toEqual([
-      { kind: 'challenge', registry, scopes: null, expiresAt: near, bytes: expect.any(Number) },
+      { kind: 'challenge', registry, scopes: null, holder: null, expiresAt: near, bytes: expect.any(Number) },
       {
         kind: 'grant',
         registry,
         scopes: 'repository:team/app:pull',
+        holder: { type: 'password', username: 'alice' },
         expiresAt: expect.closeTo(Date.now() / 1_000 + 300, -1.5),
         bytes: statSync(file).size,
       },
@@ -920,6 +925,42 @@ describe('what the command shows', () => {
     expect(await store.read(grantKey)).toBeNull();
     await store.write(grantKey, grant({ token: 'again' }));
     expect(await tokenIn(store)).toBe('again');
+  });
+
+  it.each<[GrantKey['credential'], object]>([
+    [null, { type: 'anonymous', username: null }],
+    [
+      { type: 'identity', token: 'secret' },
+      { type: 'identity', username: null },
+    ],
+    [
+      { type: 'registry', token: 'secret' },
+      { type: 'registry', username: null },
+    ],
+  ])('tells whose a token of %j is', async (credential, holder) => {
+    const store = fileTokenStore({ path: folderOf() });
+    await store.write({ ...grantKey, credential }, grant());
+    expect(await store.list()).toMatchObject([{ holder }]);
+    expect(JSON.stringify(await store.list())).not.toContain('secret');
+  });
+
+  it('clears what is for one registry', async () => {
+    const { store } = await filled();
+    const other = { ...grantKey, registry: 'https://other.example' };
+    await store.write(other, grant({ token: 'other' }));
+    await store.write(challengeKey, { kind: 'challenge', hint, expiresAt: driverNow() + 600_000 });
+    await store.clear('https://nobody.example');
+    expect(await store.list()).toHaveLength(3);
+    await store.clear(grantKey.registry);
+    expect(await store.list()).toMatchObject([{ registry: 'https://other.example' }]);
+    expect([await tokenIn(store), await tokenIn(store, other)]).toEqual([null, 'other']);
+  });
+
+  it('has the folder of the environment it is given', () => {
+    const home = '/home/alice';
+    expect(fileTokenStore({ env: { XDG_CACHE_HOME: '/caches' }, home }).path).toBe('/caches/reg');
+    expect(fileTokenStore({ env: { XDG_CACHE_HOME: 'caches' }, home }).path).toBe('/home/alice/.cache/reg');
+    for (const none of ['', 'alice']) expect(fileTokenStore({ env: {}, home: none }).path).toBeNull();
   });
 
   it('has the folder where caches belong', () => {

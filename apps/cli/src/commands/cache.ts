@@ -1,19 +1,118 @@
-/** `reg cache` */
+/**
+ * `reg cache`: the tokens that are kept for the next command.
+ *
+ * Rules of this file: a token is never printed. What is not there is no error: it is what was wanted.
+ */
 
+import { toVisible } from '@reg/core';
+import type { FileTokenStore, StoredToken } from '@reg/node/stores';
+import { registryTarget } from '../registry/argument.ts';
 import type { CommonOptions } from '../registry/options.ts';
-import { usage } from '../report/complaint.ts';
-import type { ExitCode } from '../report/exit-code.ts';
+import { storeAt } from '../registry/store.ts';
+import { Complaint } from '../report/complaint.ts';
+import { exitCode } from '../report/exit-code.ts';
 import type { Surroundings } from '../surroundings.ts';
 
 export interface CacheOptions extends CommonOptions {
   readonly output?: 'text' | 'json';
 }
 
+/** `reg cache ls`, `clear` and `path` */
 export async function cache(
-  _action: 'ls' | 'clear' | 'path',
-  _registry: string | undefined,
-  _options: CacheOptions,
-  _surroundings: Surroundings,
-): Promise<ExitCode | undefined> {
-  throw usage('not built yet');
+  action: 'ls' | 'clear' | 'path',
+  registry: string | undefined,
+  options: CacheOptions,
+  surroundings: Surroundings,
+): Promise<undefined> {
+  const { stdout, env } = surroundings;
+  const store = storeAt(env);
+  if (store.path === null) {
+    throw new Complaint(
+      exitCode.usage,
+      'there is no folder for caches: neither XDG_CACHE_HOME nor HOME names one',
+      {
+        hint: 'reg help environment',
+      },
+    );
+  }
+  switch (action) {
+    case 'ls': {
+      const stored = sorted(await store.list());
+      stdout.write(options.output === 'json' ? jsonOf(store.path, stored) : renderStored(stored));
+      return;
+    }
+    case 'clear':
+      await clear(store, store.path, registry);
+      return;
+    case 'path':
+      stdout.write(`${store.path}\n`);
+  }
+}
+
+async function clear(store: FileTokenStore, path: string, registry: string | undefined): Promise<void> {
+  try {
+    if (registry === undefined) return await store.clear();
+    // Kept by origin, and the name of a registry says nothing of http.
+    const { url } = registryTarget(registry, {});
+    for (const scheme of ['https', 'http']) await store.clear(`${scheme}://${url.host}`);
+  } catch (error) {
+    if (error instanceof Complaint || !(error instanceof Error && 'code' in error)) throw error;
+    throw new Complaint(exitCode.unexpected, `${path} cannot be cleared (${String(error.code)})`, {
+      hint: 'reg cache path',
+    });
+  }
+}
+
+function sorted(stored: readonly StoredToken[]): readonly StoredToken[] {
+  const keyOf = ({ registry, kind, scopes }: StoredToken): string =>
+    [registry, kind, scopes ?? ''].join('\n');
+  return stored.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+}
+
+function jsonOf(path: string, stored: readonly StoredToken[]): string {
+  const entries = stored.map(({ kind, registry, scopes, holder, expiresAt, bytes }) => ({
+    kind,
+    registry,
+    scopes,
+    credential: holder?.type ?? null,
+    username: holder?.username ?? null,
+    expiresAt: new Date(expiresAt).toISOString(),
+    bytes,
+  }));
+  return `${JSON.stringify({ path, entries }, null, 2)}\n`;
+}
+
+const titles = ['REGISTRY', 'KEPT', 'WHOSE', 'UNTIL', 'FOR'] as const;
+
+/** A table; nothing for nothing. */
+export function renderStored(stored: readonly StoredToken[]): string {
+  if (stored.length === 0) return '';
+  const rows: readonly (readonly string[])[] = [
+    titles,
+    ...stored.map(({ kind, registry, scopes, holder, expiresAt }) => [
+      toVisible(registry),
+      kind === 'grant' ? 'token' : 'challenge',
+      toVisible(whoseOf(holder)),
+      new Date(expiresAt).toISOString().replace(/\.\d+Z$/, 'Z'),
+      toVisible(scopes ?? '') || '–',
+    ]),
+  ];
+  const widths = titles.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const line = (row: readonly string[]): string =>
+    row.map((text, column) => text.padEnd(widths[column] ?? 0)).join('  ');
+  return rows.map((row) => `${line(row).trimEnd()}\n`).join('');
+}
+
+function whoseOf(holder: StoredToken['holder']): string {
+  switch (holder?.type) {
+    case undefined:
+      return '–';
+    case 'password':
+      return holder.username ?? '';
+    case 'anonymous':
+      return 'anonymous';
+    case 'identity':
+    case 'registry':
+      return `${holder.type} token`;
+  }
 }

@@ -8,9 +8,17 @@
  */
 
 import { createHmac, timingSafeEqual } from 'node:crypto';
+import type { Credential } from '@reg/core';
 import type { StoreEntry, StoreKey } from '@reg/core/driver';
 
 type Hint = Extract<StoreEntry, { kind: 'challenge' }>['hint'];
+
+/** By what a token was obtained. Nothing of a secret. */
+export interface Holder {
+  readonly type: 'anonymous' | Credential['type'];
+  /** Of a password; else `null`. */
+  readonly username: string | null;
+}
 
 /** What a file holds. Times are epoch milliseconds on the wall clock. */
 export type Kept = {
@@ -25,6 +33,7 @@ export type Kept = {
       readonly token: string;
       readonly asked: string;
       readonly granted: string | null;
+      readonly holder: Holder;
     }
 );
 
@@ -72,7 +81,13 @@ function partsOf(key: StoreKey): readonly unknown[] {
   }
 }
 
-function credentialParts(credential: Extract<StoreKey, { kind: 'grant' }>['credential']): unknown {
+/** Whose a grant is that was obtained with `credential`. */
+export function holderOf(credential: Credential | null): Holder {
+  if (credential === null) return { type: 'anonymous', username: null };
+  return { type: credential.type, username: credential.type === 'password' ? credential.username : null };
+}
+
+function credentialParts(credential: Credential | null): unknown {
   switch (credential?.type) {
     case undefined:
       return null;
@@ -97,8 +112,24 @@ function readKept(text: string): Kept | null {
   }
   const [token, asked, granted] = [member(body, 'token'), member(body, 'asked'), member(body, 'granted')];
   if (kind !== 'grant' || typeof token !== 'string' || !isVisibleAscii(token)) return null;
-  if (typeof asked !== 'string' || !isTextOrNull(granted)) return null;
-  return { kind, ...common, token, asked, granted };
+  const holder = readHolder(member(body, 'holder'));
+  if (typeof asked !== 'string' || !isTextOrNull(granted) || holder === null) return null;
+  return { kind, ...common, token, asked, granted, holder };
+}
+
+function readHolder(holder: unknown): Holder | null {
+  if (typeof holder !== 'object' || holder === null) return null;
+  const [type, username] = [member(holder, 'type'), member(holder, 'username')];
+  if (!isTextOrNull(username)) return null;
+  switch (type) {
+    case 'anonymous':
+    case 'password':
+    case 'identity':
+    case 'registry':
+      return { type, username };
+    default:
+      return null;
+  }
 }
 
 function readHint(hint: unknown): Hint | null {

@@ -14,7 +14,7 @@ import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { monotonicNow, type Now, type StoreEntry, type StoreKey, type TokenStore } from '@reg/core/driver';
 import { withLock } from '../files/lock.ts';
-import { type Kept, nameOf, seal, unseal } from './entry.ts';
+import { type Holder, holderOf, type Kept, nameOf, seal, unseal } from './entry.ts';
 import { PrivateFolder } from './folder.ts';
 
 export interface FileTokenStoreOptions {
@@ -39,6 +39,8 @@ export interface StoredToken {
   readonly registry: string;
   /** Scopes that were asked for, as text; `null` for a challenge. */
   readonly scopes: string | null;
+  /** By what a token was obtained; `null` for a challenge. */
+  readonly holder: Holder | null;
   /** Epoch milliseconds on the wall clock. */
   readonly expiresAt: number;
   /** Size of the file. */
@@ -171,7 +173,8 @@ class Store implements FileTokenStore {
     for await (const { kept, bytes } of entriesIn(folder)) {
       if (!isAlive(kept, Date.now())) continue;
       const { kind, registry, expiresAt } = kept;
-      stored.push({ kind, registry, scopes: kind === 'grant' ? kept.asked : null, expiresAt, bytes });
+      const [scopes, holder] = kind === 'grant' ? [kept.asked, kept.holder] : [null, null];
+      stored.push({ kind, registry, scopes, holder, expiresAt, bytes });
     }
     return stored;
   }
@@ -206,7 +209,9 @@ class Store implements FileTokenStore {
       return { kind: entry.kind, registry, obtainedAt: Date.now(), expiresAt, hint: entry.hint };
     }
     const { kind, token, asked, granted } = entry;
-    return { kind, registry, obtainedAt: entry.obtainedAt + ahead, expiresAt, token, asked, granted };
+    const obtainedAt = entry.obtainedAt + ahead;
+    const holder = holderOf(key.kind === 'grant' ? key.credential : null);
+    return { kind, registry, obtainedAt, expiresAt, token, asked, granted, holder };
   }
 
   #entryOf(kept: Kept): StoreEntry | null {
