@@ -11,10 +11,19 @@ import { dirname, join } from 'node:path';
 import { Complaint, usage } from '../report/complaint.ts';
 import { exitCode } from '../report/exit-code.ts';
 
-/** Writes `chunks` to `path`. Throws a `Complaint` when it cannot, or what `chunks` throws, and leaves what was there. */
-export async function writeFileWhole(path: string, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+/**
+ * Writes `chunks` to `path`, which can be written before the first of them is asked for. Throws a `Complaint` when it cannot, or
+ * what `chunks` throws, and leaves what was there.
+ *
+ * @param mode of a file that was not there, less what the umask takes
+ */
+export async function writeFileWhole(
+  path: string,
+  chunks: AsyncIterable<Uint8Array>,
+  mode = 0o666,
+): Promise<void> {
   const target = await targetAt(path);
-  const { file, name } = await opened(path, target);
+  const { file, name } = await opened(path, target, mode);
   try {
     try {
       for await (const chunk of chunks) await telling(path, () => writeAll(file, chunk));
@@ -47,11 +56,15 @@ async function targetAt(path: string): Promise<Target> {
     : { path: real, kind: 'device', mode: null };
 }
 
-async function opened(path: string, target: Target): Promise<{ file: FileHandle; name: string }> {
+async function opened(
+  path: string,
+  target: Target,
+  mode: number,
+): Promise<{ file: FileHandle; name: string }> {
   const isNew = target.kind === 'file';
   const name = isNew ? join(dirname(target.path), `.reg-${randomBytes(12).toString('hex')}`) : target.path;
   try {
-    return { file: await open(name, isNew ? 'wx' : 'w'), name };
+    return { file: await open(name, isNew ? 'wx' : 'w', mode), name };
   } catch (error) {
     throw usage(`--out: ${path} cannot be written (${codeOf(error)})`);
   }

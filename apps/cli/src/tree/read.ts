@@ -102,12 +102,18 @@ Examples:
       }),
     );
 
+  const api = root.command('api');
+  // `--no-input`, which every command has, has the same name as far as the parser knows.
+  let body: string | undefined;
+  api.on('option:input', (file: string) => {
+    body = file;
+  });
   withNetwork(
-    root
-      .command('api')
+    api
       .description('Send any request to a registry, with whatever token it needs.')
+      .usage('[options] [method] <url|/v2/path>')
       .argument('[method]', 'default: GET, or POST with --input')
-      .argument('<url|/v2/path>', 'a URL, or a path with -R')
+      .argument('[url|/v2/path]', 'a URL like ghcr.io/v2/o/app/tags/list, or a path with -R')
       .option('-R, --registry <registry>', 'the registry of a path')
       .option('-X, --method <method>', 'the method')
       .option('-H, --header <line>', 'a header, like "Accept: application/json"; repeatable', repeated)
@@ -126,9 +132,9 @@ Examples:
   reg api DELETE localhost:5000/v2/team/app/manifests/sha256:9c1…`,
     )
     .action(
-      act(async (first: string, second: string | undefined, options: ApiOptions) => {
+      act(async (first: string | undefined, second: string | undefined, options: ApiOptions) => {
         const { api } = await import('../commands/api.ts');
-        return api(first, second, options, surroundings);
+        return api(first, second, { ...options, input: body ?? options.input !== false }, surroundings);
       }),
     );
 }
