@@ -1,49 +1,48 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { canary } from '@reg/testing';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { exitCode } from '../src/report/exit-code.ts';
+import { program } from '../src/program.ts';
 import { Stop } from '../src/surroundings.ts';
 import { hintIn, registryFor, run } from './run.ts';
+import { matchesSchema } from './schema.ts';
 
-describe('help', () => {
-  test.each([[['--help']], [['-h']], [['tags', '--help']], [['trace', '--help']]])(
-    '%j is data',
-    async (args) => {
-      const { code, stdout, stderr } = await run(args);
-      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-      expect(stdout).toMatch(/^Usage: reg /);
-    },
-  );
+/** Surroundings without anybody in them. */
+const nobody = {
+  stderr: { write() {} },
+  stdin: Readable.from([]),
+  env: {},
+  signal: new AbortController().signal,
+};
 
-  test.each([[['--help']], [['tags', '--help']], [['trace', '--help']]])(
-    '%j fits 80 columns',
-    async (args) => {
-      const { stdout } = await run(args);
-      for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
-    },
-  );
+describe('without a command', () => {
+  test('it is shown how it is used, as talk, and that is a usage error', async () => {
+    const ran = await run([]);
+    expect(ran).toMatchObject({ code: 2, stdout: '' });
+    expect(ran.stderr).toMatch(/^Usage: reg /);
+    expect(hintIn(ran)).toBe('reg demo   # a whole handshake, without a registry of your own');
+  });
 
-  test('without a command it is talk, and a usage error', async () => {
-    const { code, stdout, stderr } = await run([]);
-    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
-    expect(stderr).toMatch(/^Usage: reg /);
+  test.each([
+    ['cache', 'ls, clear, path'],
+    ['credential', 'get, store, erase, list, install'],
+    ['trust', 'list, add, remove'],
+  ])('%s is the name of several', async (group, names) => {
+    const ran = await run([group]);
+    expect(ran).toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: expect.stringContaining(`behind it: ${names}\n`),
+    });
+    expect(hintIn(ran)).toBe(`reg ${group} --help`);
   });
 
   test('the version is that of the package', async () => {
     const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
     expect(await run(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
-  });
-
-  test('the exit codes of the help and of the README are those there are', async () => {
-    const { stdout } = await run(['--help']);
-    const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
-    const inHelp = stdout.slice(stdout.indexOf('Exit codes:')).match(/\b\d+(?= )/g);
-    const inReadme = [...readme.matchAll(/^\| (\d+) \|/gm)].map(([, code]) => Number(code));
-    const codes = Object.values(exitCode);
-    expect(inHelp?.map(Number)).toEqual(codes);
-    expect(inReadme.filter((code) => code < 128)).toEqual(codes);
+    expect(await run(['-V'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
   });
 });
 
@@ -52,8 +51,46 @@ describe('a command line that cannot be meant exits with 2, says where it is wro
 
   test.each<[string, readonly string[], RegExp, string]>([
     ['a typo', ['tag', 'x'], /unknown command 'tag' \(Did you mean tags\?\)/, 'reg --help'],
+    [
+      'a typo of one of several',
+      ['cache', 'cler'],
+      /unknown command 'cler' \(Did you mean clear\?\)/,
+      'reg cache --help',
+    ],
+    ['no typo of any', ['credential', 'foo'], /unknown command 'foo'\n/, 'reg credential --help'],
+    [
+      'an alias and a typo',
+      ['whoami', '--chek'],
+      /unknown option '--chek' \(Did you mean --check\?\)/,
+      'reg status --help',
+    ],
+    ['a repository for a command', ['ghcr.io/o/app'], /unknown command 'ghcr.io\/o\/app'/, 'reg --help'],
+    [
+      'control characters in a command',
+      ['a\u001b[2J\nb'],
+      /unknown command 'a\\u\{1b\}\[2J\\nb'\n/,
+      'reg --help',
+    ],
+    ['nothing for a value', ['tags', 'a', '--limit'], /argument missing/, 'reg tags --help'],
+    [
+      'a shell there is not',
+      ['completion', 'tcsh'],
+      /Allowed choices are bash, zsh, fish/,
+      'reg completion --help',
+    ],
+    [
+      'a colour',
+      ['tags', 'a', '--color', 'pink'],
+      /Allowed choices are auto, always, never/,
+      'reg tags --help',
+    ],
     ['nothing', ['tags'], /missing required argument 'repository'/, 'reg tags --help'],
-    ['too much', ['tags', 'a', 'b'], /too many arguments/, 'reg tags --help'],
+    [
+      'too much',
+      ['tags', 'a', 'b'],
+      /too many arguments for 'tags'. Expected 1 argument but got 2\n/,
+      'reg tags --help',
+    ],
     [
       'a flag there is not',
       ['tags', 'a', '--password', 'x'],
@@ -107,7 +144,7 @@ describe('a command line that cannot be meant exits with 2, says where it is wro
     [
       'no file',
       ['tags', 'a', '--ca-file', '/nonexistent'],
-      /--ca-file cannot be read: ENOENT/,
+      /--ca-file: \/nonexistent does not exist/,
       'reg tags --help',
     ],
     ['an empty file', ['tags', 'a', '--ca-file', '/dev/null'], /holds no certificate/, 'reg tags --help'],
@@ -125,9 +162,149 @@ describe('a command line that cannot be meant exits with 2, says where it is wro
       ['trace', `https://alice:${secret}@ghcr.io/v2/`],
       ['trace', `https://alice:${secret}@[bad`],
       ['tags', `alice:${secret}@ghcr.io/o/app`],
+      [`alice:${secret}@ghcr.io/o/app`],
+      ['tags', 'ghcr.io/o/app', `--password=${secret}`],
+      ['tags', 'ghcr.io/o/app', `--password-stdin=${secret}`],
+      ['tags', 'ghcr.io/o/app', `--password=it's\n(Did you mean ${secret}`],
+      ['tags', 'ghcr.io/o/app', `--pasword-stdin=it's'\n(Did you mean ${secret}?)`],
+      ['tags', 'ghcr.io/o/app', `-p${secret}`],
+      ['login', 'ghcr.io', 'alice', secret],
+      ['login', 'ghcr.io', '-u', 'alice', '-p', secret],
     ]) {
-      expect(await run(args)).toMatchObject({ code: 2, stdout: '' });
+      for (const format of [[], ['-o', 'json']]) {
+        const ran = await run([...args, ...format]);
+        expect(ran).toMatchObject({ code: 2, stdout: '' });
+        expect(ran.stderr).toMatch(/reg .*--help|--password-stdin/);
+      }
     }
+  });
+});
+
+describe('with -o json an error is JSON on stderr', () => {
+  const usage = { code: 'usage', exit: 2, hint: 'reg tags --help', registryErrors: [] };
+
+  test.each<[readonly string[], object]>([
+    [['tags', 'a', 'b', '-o', 'json'], usage],
+    [['tags', '-ojson'], usage],
+    [['tags', '-qvo', 'json'], usage],
+    [['tags', '--output', 'json', '--no-such'], usage],
+    [['tags', '--output=json', '--color', 'pink', 'a'], usage],
+    [['tags', '-o', 'json'], { ...usage, message: "missing required argument 'repository'" }],
+    [['cache', '-o', 'json'], { ...usage, hint: 'reg cache --help' }],
+    [['tags', '--nope', '-o', 'text', '-o', 'json'], { ...usage, message: "unknown option '--nope'" }],
+    [['tags', 'A\u001b', '-o', 'json'], { ...usage, message: expect.not.stringContaining('\u001b') }],
+    [['-o', 'json'], { ...usage, hint: 'reg --help' }],
+  ])('%j', async (args, error) => {
+    const { code, stdout, stderr } = await run(args);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(matchesSchema('error', stderr)).toMatchObject({ error });
+    expect(stderr).toBe(`${JSON.stringify(JSON.parse(stderr), null, 2)}\n`);
+  });
+
+  test('with ndjson it is one line', async () => {
+    const { stderr } = await run(['tags', '-o', 'ndjson']);
+    matchesSchema('error', stderr);
+    expect(stderr.indexOf('\n')).toBe(stderr.length - 1);
+  });
+
+  test.each([
+    ['behind --', ['tags', '--', 'a b', '-o', 'json']],
+    ['in a format that there is not', ['tags', 'a b', '-o', 'xml']],
+    ['as text', ['tags', 'a b', '-o', 'json', '-o', 'text']],
+  ])('%s it is not', async (_, args) => {
+    expect((await run(args)).stderr).toMatch(/^reg: /);
+  });
+
+  test('it says what the registry said, and of a failed handshake which it was', async () => {
+    const body = '{"errors":[{"code":"NAME_UNKNOWN","message":"no\\nname"}]}';
+    const { host } = await registryFor({ auth: 'none', faults: [{ kind: 'status', status: 404, body }] });
+    const missing = await run(['tags', `${host}/a`, '-o', 'json']);
+    expect(missing).toMatchObject({ code: 3, stdout: '' });
+    expect(matchesSchema('error', missing.stderr)).toMatchObject({
+      error: {
+        code: 'not-found',
+        exit: 3,
+        hint: `reg trace ${host}/a   # the whole handshake`,
+        registryErrors: [{ code: 'NAME_UNKNOWN', message: 'no\\nname' }],
+      },
+    });
+    const silent = await registryFor({ auth: 'none', faults: [{ kind: 'status', status: 401 }] });
+    const { stderr } = await run(['tags', `${silent.host}/a`, '-o', 'json', '--anonymous']);
+    expect(matchesSchema('error', stderr)).toMatchObject({ error: { code: 'challenge-unusable', exit: 9 } });
+  });
+
+  test('who is stopped is told nothing', async () => {
+    const stop = new AbortController();
+    stop.abort(new Stop(130));
+    expect(await run(['tags', 'a b', '-o', 'json'], { signal: stop.signal })).toEqual({
+      code: 130,
+      stdout: '',
+      stderr: '',
+    });
+  });
+});
+
+describe('a fault of this program', () => {
+  const broken = (message: string) => ({
+    ...nobody,
+    stdout: {
+      write: () => {
+        throw new Error(message);
+      },
+    },
+  });
+
+  test('is one line, a hint and exit code 1, whatever its message is', async () => {
+    let stderr = '';
+    const surroundings = broken('no\u001b[2J such luck');
+    const write = (text: string | Uint8Array) => {
+      stderr += String(text);
+    };
+    const code = await program({ ...surroundings, stderr: { write } })(['completion', 'bash']);
+    expect(code).toBe(1);
+    expect(stderr).toBe(
+      'reg: this should not have happened: Error: no\\u{1b}[2J such luck\nhint: reg --version   # to go with the report of this\n',
+    );
+  });
+
+  test('has a stack with -vv, and with nothing less', async () => {
+    for (const [flag, shown] of [
+      ['-v', false],
+      ['-vv', true],
+      ['-qvv', true],
+    ] as const) {
+      let stderr = '';
+      const write = (text: string | Uint8Array) => {
+        stderr += String(text);
+      };
+      await program({ ...broken('x'), stderr: { write } })(['completion', 'bash', flag]);
+      expect(/\n? {4}at .*\n/.test(stderr)).toBe(shown);
+      expect(stderr).toMatch(/reg: this should not have happened: Error: x\nhint: .*\n$/);
+    }
+  });
+
+  test('a mistake of the user has none, with -vv either', async () => {
+    const { stderr } = await run(['tags', 'a b', '-vv']);
+    expect(stderr).not.toMatch(/^ {4}at /m);
+  });
+});
+
+describe('colours', () => {
+  const bad = ['tags', 'a b'];
+
+  test.each([
+    ['on a terminal', [], { terminal: 80 }, true],
+    ['elsewhere', [], {}, false],
+    ['--color always, elsewhere', ['--color', 'always'], {}, true],
+    ['--color=always against NO_COLOR', ['--color=always'], { env: { NO_COLOR: '1' } }, true],
+    ['--color never, on a terminal', ['--color', 'never'], { terminal: 80 }, false],
+    ['NO_COLOR', [], { terminal: 80, env: { NO_COLOR: '1' } }, false],
+    ['an empty NO_COLOR, which does not count', [], { terminal: 80, env: { NO_COLOR: '' } }, true],
+    ['TERM=dumb', [], { terminal: 80, env: { TERM: 'dumb' } }, false],
+    ['JSON', ['-o', 'json', '--color', 'always'], { terminal: 80 }, false],
+  ])('%s', async (_, args, options, coloured) => {
+    const { stderr } = await run([...bad, ...args], options);
+    expect(stderr.includes('\u001b[')).toBe(coloured);
   });
 });
 

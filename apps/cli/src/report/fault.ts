@@ -27,11 +27,11 @@ export function commandLineFault({ code, message }: CommanderError): string {
   }
 }
 
-/** `unknown option 'x'`, perhaps with `(Did you mean y?)` on a line of its own; `x` may hold quotes and lines. */
+/** `unknown option 'x'`, and perhaps behind that `(Did you mean y?)` on a line of its own; `x` may hold quotes and lines. */
 function taken(text: string): { readonly quoted: string; readonly suggestion: string } {
-  const line = text.lastIndexOf('\n(Did you mean ');
-  const [said, suggestion] = line < 0 ? [text, ''] : [text.slice(0, line), ` ${text.slice(line + 1)}`];
-  return { quoted: said.slice(said.indexOf("'") + 1, said.lastIndexOf("'")), suggestion };
+  const found = /'\n(\(Did you mean [a-z, -]+\?\))$/.exec(text);
+  const quoted = text.slice(text.indexOf("'") + 1, found?.index ?? -1);
+  return { quoted, suggestion: found === null ? '' : ` ${found[1]}` };
 }
 
 function optionName(option: string): string {
