@@ -631,6 +631,12 @@ describe('what each step means', () => {
     ['a token whose body was not kept', [exchanged(200, null, 'granted')], 'that is a token'],
     ['no token', [exchanged(200, '{}', 'failed')], 'that is no token'],
     ['a refusal', [exchanged(403, '{}', 'failed')], 'the token server gives no token'],
+    ['a refused login', [exchanged(401, '{}', 'failed')], 'the token server refuses the credential'],
+    [
+      'a refusal of nobody',
+      [exchanged(401, '', 'failed', { effect: askedFor('repository:a/b:pull', null) })],
+      'the token server gives no token',
+    ],
     ['silence', [exchanged(0, null, 'failed', { answer: silence })], 'no response came'],
     [
       'a POST that is not taken (Q22)',

@@ -2,20 +2,21 @@
  * `reg trace`: one request for real, and all that was said on the way to its answer.
  *
  * Rules of this file: the transcript is the result, also of a request that failed: what led to the failure is what was asked
- * for. Rendering is pure, and the core's.
+ * for. Rendering is pure. With a file to write to, nothing is sent before the file can be there.
  */
 
-import { isRegistryAuthError } from '@reg/core';
-import { type Transcript, toCurl, toHar, toJson, toMermaid, toText } from '@reg/core/transcript';
-import { complaintAbout, complaintFrom } from '../registry/answer.ts';
-import { type Again, againFor, traceTarget } from '../registry/argument.ts';
-import type { Client } from '../registry/client.ts';
+import { endpoint, formatScopes, parseScopes, scopesForRequest, toVisible, unionScopes } from '@reg/core';
+import { readAccess, readClaims } from '@reg/core/transcript';
+import { writeFileWhole } from '../reading/file.ts';
+import { againFor, isUrl, referenceTarget, type Target, traceTarget } from '../registry/argument.ts';
 import type { NetworkOptions, ScopeOptions } from '../registry/options.ts';
 import { withClient } from '../registry/with-client.ts';
-import { Complaint, usage } from '../report/complaint.ts';
+import { type Complaint, usage } from '../report/complaint.ts';
 import type { Surroundings } from '../surroundings.ts';
-import type { Paint } from '../terminal/paint.ts';
 import { paintFor, widthOf } from '../terminal/paint.ts';
+import { headOf, headOfReplay, type Page, renderTrace } from '../tracing/render.ts';
+import { replayed } from '../tracing/replayed.ts';
+import { traceOf, traceOfPush, traceOfToken } from '../tracing/send.ts';
 import type { TraceFormat } from '../tree/trace-format.ts';
 
 export interface TraceOptions extends NetworkOptions, ScopeOptions {
@@ -31,57 +32,112 @@ export async function trace(
   options: TraceOptions,
   surroundings: Surroundings,
 ): Promise<undefined> {
+  const { replay } = options;
+  if (replay !== undefined) {
+    if (about !== undefined)
+      throw usage('--replay prints what is in a file, and asks nobody', 'reg trace --help');
+    await print(() => traceFrom(replay, options, surroundings), options, surroundings);
+    return;
+  }
   if (about === undefined) throw usage('what is to be traced?');
-  const { stdout, env } = surroundings;
-  const target = traceTarget(about, options);
-  const again = againFor('trace', target, options);
-  await withClient({ target, options, again, bodies: true }, surroundings, async (client) => {
-    const { transcript, complaint } = await traceOf(client, target.url, again);
-    stdout.write(
-      renderTrace(transcript, options.output, { paint: paintFor(stdout, env), width: widthOf(stdout) }),
-    );
-    if (complaint === null) return;
-    // Where both are one screen, what was said and what it means are told apart.
-    if (stdout.isTTY === true) stdout.write('\n');
-    throw complaint;
-  });
+  const target = targetOf(about, options);
+  await print(() => traceAt(target, options, surroundings), options, surroundings);
 }
 
-export interface Trace {
-  readonly transcript: Transcript;
-  /** Why the answer is not what was asked for, or `null`. */
+/** What a command prints, and why it is not all that was wanted, or `null`. */
+interface Printed {
+  readonly text: string;
   readonly complaint: Complaint | null;
 }
 
-/** Sends the request and tells what came of it. Rejects only when there is no transcript to show. */
-export async function traceOf(client: Client, url: URL, again: Again): Promise<Trace> {
-  try {
-    const delivered = await client.get(url);
-    const complaint = complaintAbout(delivered, again);
-    await delivered.raw.discard();
-    return { transcript: delivered.transcript(), complaint };
-  } catch (error) {
-    const complaint = complaintFrom(error, again);
-    const transcript = isRegistryAuthError(error) ? error.transcript : null;
-    if (transcript === null || !(complaint instanceof Complaint)) throw complaint;
-    return { transcript, complaint };
+async function traceAt(target: Target, options: TraceOptions, surroundings: Surroundings): Promise<Printed> {
+  const { push = false, scope = [], showClaims = false } = options;
+  const flags = [...(push ? ['--push'] : []), ...scope.flatMap((one) => ['--scope', one])];
+  const plain = againFor('trace', target, options, flags);
+  const again = { ...plain, trace: plain.command };
+  const task = {
+    target,
+    // stdout tells it all, and in order.
+    options: { ...options, verbose: 0 },
+    again,
+    bodies: true,
+    claims: showClaims ? readClaims : readAccess,
+    store: false,
+  };
+  const { transcript, complaint } = await withClient(task, surroundings, (client) => {
+    if (scope.length > 0) return traceOfToken(client, target.url, scopesOf(target.url, options), again);
+    const warn = (message: string): void => void surroundings.stderr.write(`warning: ${message}\n`);
+    return push ? traceOfPush(client, target.url, again, warn) : traceOf(client, target.url, again);
+  });
+  // On the screen stderr says why it failed.
+  const page = pageFor(options, surroundings, options.out !== undefined);
+  return {
+    text: renderTrace(transcript, options.output, { ...page, head: headOf(transcript, page) }),
+    complaint,
+  };
+}
+
+async function traceFrom(file: string, options: TraceOptions, surroundings: Surroundings): Promise<Printed> {
+  const { transcript, complaint } = await replayed(file, surroundings);
+  const page = pageFor(options, surroundings, true);
+  const head = headOfReplay(transcript, file, page);
+  return { text: renderTrace(transcript, options.output, { ...page, head }), complaint };
+}
+
+/** Writes to stdout, or to the file that `--out` names. Throws the complaint when that is done. */
+async function print(
+  make: () => Promise<Printed>,
+  { out, quiet = false }: TraceOptions,
+  { stdout, stderr }: Surroundings,
+): Promise<void> {
+  const complaints: Complaint[] = [];
+  const text = async (): Promise<string> => {
+    const { text, complaint } = await make();
+    if (complaint !== null) complaints.push(complaint);
+    return text;
+  };
+  if (out === undefined) {
+    stdout.write(await text());
+    // Where both are one screen, what was said and what it means are told apart.
+    if (complaints.length > 0 && stdout.isTTY === true) stdout.write('\n');
+  } else {
+    await writeFileWhole(out, bytesOf(text), OWNER_ONLY);
+    if (!quiet) stderr.write(`reg: written to ${toVisible(out)}\n`);
   }
+  for (const complaint of complaints) throw complaint;
 }
 
-interface Page {
-  readonly paint: Paint;
-  readonly width: number;
+/** A trace has no secret in it, but who asked whom for what is not everyone's to know. */
+const OWNER_ONLY = 0o600;
+
+async function* bytesOf(text: () => Promise<string>): AsyncGenerator<Uint8Array> {
+  yield Buffer.from(await text());
 }
 
-const renderers = {
-  // Why it failed is said on stderr.
-  text: (transcript, { paint, width }) => toText({ ...transcript, failure: null }, { paint, width }),
-  json: (transcript) => toJson(transcript),
-  har: (transcript) => toHar(transcript),
-  mermaid: (transcript) => toMermaid(transcript),
-  curl: (transcript) => toCurl(transcript),
-} as const satisfies Record<TraceFormat, (transcript: Transcript, page: Page) => string>;
+/** A push begins with an upload to the repository; of all else the argument says what it is about. */
+function targetOf(about: string, options: TraceOptions): Target {
+  if (options.push !== true) return traceTarget(about, options);
+  if (isUrl(about)) throw usage('a push goes to a repository: name one, as in registry.example/team/app');
+  const target = referenceTarget(about, 'tags', options);
+  const { registry, repository } = target.reference;
+  const insecure = options.plainHttp === true ? { insecure: true } : {};
+  return { ...target, url: endpoint({ registry, repository }, 'uploads', insecure) };
+}
 
-export function renderTrace(transcript: Transcript, format: TraceFormat, page: Page): string {
-  return `${renderers[format](transcript, page).trimEnd()}\n`;
+/** What `--scope` says, and with `--push` what a push needs. */
+function scopesOf(url: URL, { push = false, scope = [] }: TraceOptions): string {
+  const needed = push ? scopesForRequest('POST', url) : [];
+  return formatScopes(unionScopes(needed, parseScopes(scope.join(' '))));
+}
+
+function pageFor(
+  { out, color, verbose = 0 }: TraceOptions,
+  { stdout, env }: Surroundings,
+  reason: boolean,
+): Page {
+  const brief = verbose === 0;
+  if (out !== undefined) {
+    return { paint: (_, text) => text, width: Number.POSITIVE_INFINITY, brief, reason };
+  }
+  return { paint: paintFor(stdout, env, color), width: widthOf(stdout), brief, reason };
 }

@@ -18,20 +18,30 @@ export function declareUnderstand(root: Command, { surroundings, act }: Context)
   root.commandsGroup('Understand:');
 
   withNetwork(
-    withScope(
-      root
-        .command('trace')
-        .description('Send one request and print the whole handshake, each step explained.')
-        .argument('[reference|url]', 'an image, a repository (its tags are asked for), or a URL'),
-    )
+    root
+      .command('trace')
+      .description('Send one request and print the whole handshake, each step explained.')
+      .argument('[reference|url]', 'an image, a repository (its tags are asked for), or a URL')
+      .option('--push', 'begin an upload, as a push does, and take it back')
+      .option('--scope <scope>', 'ask for a token for this and send nothing else; repeatable', repeated)
       .addOption(outputOption(traceFormats))
       .option('--out <file>', 'write it to this file, whole or not at all')
-      .option('--replay <file>', 'print a trace that -o json wrote; nothing is sent')
+      .addOption(
+        new Option(
+          '--replay <file>',
+          'print a trace that -o json wrote, or - for stdin; nothing is sent',
+        ).conflicts(['push', 'scope']),
+      )
       .option('--show-claims', 'print what is in the token, without its signature'),
   )
     .addHelpText(
       'after',
       `
+Text shows what bears on authorization; with -v every header and the beginning
+of each body. -o curl is a shell script that takes the password from its
+environment. No form has a secret in it. What --push began is taken back by a
+DELETE; where the registry refuses that, it forgets the upload after a while.
+
 Examples:
   reg trace docker.io/library/busybox
   reg trace ghcr.io/o/app:1 --push -o mermaid
@@ -62,7 +72,15 @@ Examples:
 Examples:
   reg doctor ghcr.io/o/app --push
   reg doctor registry.example --offline
-  reg doctor registry.example/team/app --only tls.chain -o json`,
+  reg doctor registry.example/team/app --only tls.chain -o json
+
+Checks:
+  config.read     creds.source      creds.helper    creds.duplicates
+  creds.expiry    proxy.route       dns.resolve     tcp.connect
+  tls.chain       v2.ping           challenge.parse challenge.realm
+  realm.reach     creds.accepted    clock.skew      scope.grant
+  repository.access  rate.limit
+  upload.location (with --push)     cors.headers (with --browser)`,
     )
     .action(
       act(async (about: string, options: DoctorOptions) => {
@@ -86,6 +104,10 @@ Examples:
     .addHelpText(
       'after',
       `
+A registry that asks for nothing gets none, and nothing is printed. One that
+takes Basic has no tokens: -H prints its header, with the password in it. What
+was asked for and not granted is an error, after the token is printed.
+
 Examples:
   reg token ghcr.io/o/app --inspect
   curl -H "$(reg token ghcr.io/o/app -H)" https://ghcr.io/v2/o/app/tags/list`,

@@ -163,7 +163,12 @@ function explainExchanged(step: ExchangedStep, steps: readonly TranscriptStep[],
   if (answer.type === 'no-response') return 'no response came';
   const { status } = answer.head;
   if (next === 'granted') return explainGranted(effect, answer);
-  if (next === 'failed') return status < 300 ? 'that is no token' : 'the token server gives no token';
+  if (next === 'failed') {
+    if (status < 300) return 'that is no token';
+    return status === 401 && isSigned(effect)
+      ? 'the token server refuses the credential'
+      : 'the token server gives no token';
+  }
   const again = steps.slice(index + 1).find((s) => s.machine === 'exchange');
   if (again === undefined || again.phase === 'begin') return 'ask again';
   if (isSigned(effect) && !isSigned(again.effect)) {
