@@ -78,7 +78,7 @@ export function aboutOf(
       trace: again.trace,
       trust: (realm) => line('reg', 'trust', 'add', options.plainHttp === true ? url.origin : name, realm),
       renamed(host) {
-        const other = shown.replace(url.hostname, host);
+        const other = shown.replace(url.hostname, () => host);
         return againFor('doctor', { ...target, shown: other }, options, flags).command;
       },
     },

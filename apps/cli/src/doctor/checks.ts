@@ -45,7 +45,7 @@ const here: readonly Check<Scene>[] = [
   },
   {
     id: 'creds.duplicates',
-    needs: ['config.read'],
+    needs: ['creds.helper'],
     look: async (scene) => decideEntries(await scene.entries.get(), await scene.credential(), scene.about),
   },
   {
@@ -108,7 +108,8 @@ const there: readonly Check<Scene>[] = [
         (one) => one?.failure?.kind === 'credential-rejected' || one?.failure?.kind === 'token-refused',
       );
       const anonymous = credential && isRefused ? await scene.anonymousPull.get() : null;
-      return decideAcceptance({ ping, pull, anonymous, credential }, scene.about);
+      const { from } = await scene.credential();
+      return decideAcceptance({ ping, pull, anonymous, from, credential }, scene.about);
     },
   },
   { id: 'clock.skew', needs: ['v2.ping'], look: lookAtClocks },

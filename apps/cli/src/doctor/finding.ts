@@ -84,7 +84,6 @@ const codes = {
   'clock-skew': exitCode.protocol,
   'upload-location-downgraded': exitCode.protocol,
   'upload-refused': exitCode.protocol,
-  'upload-left-behind': exitCode.protocol,
   'cors-header-missing': exitCode.protocol,
 } as const satisfies Readonly<Record<string, ExitCode>>;
 

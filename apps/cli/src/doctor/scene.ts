@@ -5,6 +5,7 @@
  * it would hurt, and as few requests as that takes. Whoever opens a scene closes it.
  */
 
+import type { Addresses } from '@reg/core';
 import type { ReferenceTarget, Target } from '../registry/argument.ts';
 import { type Client, manifestTypes, openClient, transportAt } from '../registry/client.ts';
 import { type GivenCredential, type NetworkOptions, readConnection } from '../registry/options.ts';
@@ -85,7 +86,8 @@ export class Scene {
   readonly realmTls = new Once(async () => {
     const { failure } = await this.ping.get();
     if (failure?.kind !== 'network' || failure.to !== 'authority' || failure.phase !== 'tls') return null;
-    return tryTls(new URL(new URL(failure.url).origin), 'unblocked', await this.#network.get());
+    const url = new URL(new URL(failure.url).origin);
+    return tryTls(url, await this.#addressesFor(url), await this.#network.get());
   });
 
   /** `GET /v2/`, as whoever the credential says. */
@@ -122,10 +124,14 @@ export class Scene {
   async cors(page: string): Promise<CorsFacts> {
     const transport = await transportAt(this.about.registry, this.#patient(), this.#setting.surroundings);
     this.#open.push(transport);
-    const targets: CorsTarget[] = [{ who: 'registry', url: new URL('/v2/', this.about.registry).href }];
+    const ping = new URL('/v2/', this.about.registry).href;
+    const targets: CorsTarget[] = [{ who: 'registry', url: ping, addresses: 'any' }];
     // Its realm was judged when it was asked: where it was not, no page gets a token either.
     const asked = (await this.ping.get()).tokens.at(-1);
-    if (asked !== undefined) targets.push({ who: 'token server', url: asked.url });
+    if (asked !== undefined) {
+      const addresses = await this.#addressesFor(new URL(asked.url));
+      targets.push({ who: 'token server', url: asked.url, addresses });
+    }
     return askAsPage(transport.send, page, targets, this.#signal);
   }
 
@@ -169,6 +175,14 @@ export class Scene {
     });
     this.#open.push(client);
     return client;
+  }
+
+  /** As the core has it: the user's own host, and what the user paired with it, may be anywhere. */
+  async #addressesFor({ host, origin }: URL): Promise<Addresses> {
+    const { registry } = this.about;
+    const pairs = (await this.ping.get()).policy?.realms.pairs ?? [];
+    const isPaired = pairs.some((pair) => pair.registry === registry.origin && pair.realm === origin);
+    return host === registry.host || isPaired ? 'any' : 'unblocked';
   }
 
   async #pull(client: Client): Promise<Answered | null> {

@@ -7,7 +7,7 @@
 
 import { coversScopes, formatScopes, missingScopes, parseScopes } from '@reg/core';
 import type { About } from '../about.ts';
-import { type Decision, ok, run, skipped, unknown, write } from '../finding.ts';
+import { type Decision, ok, run, skipped, unknown } from '../finding.ts';
 import type { Answered, TokenFacts, UploadFacts } from '../gather/requests.ts';
 import { access, bare, problemOf, said, waiting } from './failure.ts';
 import { isAbout } from './handshake.ts';
@@ -183,7 +183,13 @@ export function decideAccess(
     return unknown('it needs clock.skew');
   }
   if (isAbout(failure, 'rate-limited') || head?.status === 429) return unknown('it asks to wait');
-  if (failure !== null) return problemOf(failure, about);
+  if (failure !== null) {
+    const decision = problemOf(failure, about);
+    const isAll = pull === null && isAbout(failure, 'denied') && failure.anonymous;
+    return isAll
+      ? { ...decision, cause: 'no-credential', fix: run(about.commands.login, 'sign in') }
+      : decision;
+  }
   if (head === null) return unknown('no answer');
   const { status } = head;
   const evidence = [`GET ${what} answered ${status}`, ...said(problems)];
@@ -311,17 +317,7 @@ export function decideUpload({ begun, location, ended }: UploadFacts, about: Abo
       },
     };
   }
-  if (!ended) {
-    return {
-      status: 'warning',
-      summary: 'the upload that was begun could not be taken back',
-      evidence: [...evidence, `Location: ${bare(location)}`],
-      cause: 'upload-left-behind',
-      fix: write(
-        'storage.maintenance.uploadpurging.enabled: true   # config.yml of the registry',
-        'nothing was uploaded; the registry forgets it in time, as this setting has it',
-      ),
-    };
-  }
-  return ok(`goes on at ${target.origin}; begun and taken back`, ...evidence);
+  // To take it back some want the right to delete. It is empty, and registries forget what is not finished.
+  const end = ended ? 'begun and taken back' : 'begun, and left to be forgotten';
+  return ok(`goes on at ${target.origin}; ${end}`, ...evidence);
 }

@@ -5,16 +5,24 @@
  * advice here is for an operator, who can change files and run commands.
  */
 
-import { describe, type Failure, type Problem } from '@reg/core';
+import { blockedAddressCode, describe, type Failure, type Problem } from '@reg/core';
 import type { About } from '../about.ts';
 import { type CauseId, type Fault, type Fix, run, write } from '../finding.ts';
-import { connectionFault } from './network.ts';
+import { connectionFault, pastProxy } from './network.ts';
 
 /** `failure` as a problem. */
 export function problemOf(failure: Failure, about: About): Fault {
-  if (failure.kind === 'network' && failure.to === 'registry') {
-    const end = new URL(failure.url);
-    return connectionFault(failure, end, about) ?? problem(failure, 'connection-broken', again(about));
+  if (failure.kind === 'network') {
+    const { code, url, to } = failure;
+    const end = new URL(url);
+    // What a proxy refuses, and what this client hands to none (both codes say so).
+    if (code === 'ERR_REG_PROXY' || code === 'ERR_PROXY_TUNNEL') {
+      return problem(failure, 'proxy-in-the-way', pastProxy(end, end.protocol.replace(':', '_proxy')));
+    }
+    if (to === 'registry') {
+      return connectionFault(failure, end, about) ?? problem(failure, 'connection-broken', again(about));
+    }
+    if (code === blockedAddressCode) return problem(failure, 'realm-untrusted', here(end.origin, about));
   }
   const { cause, fix } = causeOf(failure, about);
   return problem(failure, cause, fix);
@@ -149,13 +157,7 @@ function forbiddenCause(
   const { commands, name } = about;
   if (reason === 'not-https') return { cause: 'realm-plain-http', fix: httpsRealm(realm, about) };
   if (reason === 'loopback' || reason === 'host-alias') {
-    return {
-      cause: 'realm-untrusted',
-      fix: run(
-        commands.trust(new URL(realm).origin),
-        `if ${name} means a token server on this machine, let it see the credential`,
-      ),
-    };
+    return { cause: 'realm-untrusted', fix: here(new URL(realm).origin, about) };
   }
   return {
     cause: 'realm-forbidden',
@@ -164,6 +166,14 @@ function forbiddenCause(
       `no client should go there: have ${name} name its real token server, and show this to its operator`,
     ),
   };
+}
+
+/** A token server where nobody is sent on the word of another. */
+function here(origin: string, { name, commands }: About): Fix {
+  return run(
+    commands.trust(origin),
+    `if ${name} means a token server on this machine or its network, let it see the credential`,
+  );
 }
 
 /** The line that products have for it, by the path of their token servers. */

@@ -6,8 +6,10 @@
  */
 
 import { defaultPolicy, type Failure, judgeRealm, type ParsedChallenges, parseChallenges } from '@reg/core';
+import { quote } from '../../report/shell.ts';
 import type { About } from '../about.ts';
-import { type Decision, ok, run, skipped, unknown } from '../finding.ts';
+import { type Decision, type Fault, ok, run, skipped, unknown } from '../finding.ts';
+import type { CredentialFacts } from '../gather/credentials.ts';
 import type { RouteFacts, TlsFacts } from '../gather/network.ts';
 import type { Answered } from '../gather/requests.ts';
 import { bare, problemOf, said } from './failure.ts';
@@ -44,9 +46,9 @@ export function decidePing(ping: Answered, route: RouteFacts, about: About): Dec
       cause: 'proxy-in-the-way',
       fix:
         route.kind === 'proxy'
-          ? pastProxy(about, route.variable)
+          ? pastProxy(about.registry, route.variable)
           : run(
-              `curl -v ${bare(ping.url)}`,
+              `curl -v ${quote(ping.url)}`,
               'what answers is no registry: a sign-in page or filter of this network. Sign in there, or have its operator let the registry through',
             ),
     };
@@ -74,7 +76,7 @@ export function decidePing(ping: Answered, route: RouteFacts, about: About): Dec
     evidence,
     cause: 'not-a-registry',
     fix: run(
-      `curl -i ${bare(ping.url)}`,
+      `curl -i ${quote(ping.url)}`,
       `check how ${about.name} is spelled, its port too: a registry answers /v2/ with 200 or 401`,
     ),
   };
@@ -191,11 +193,16 @@ export interface Acceptance {
   readonly pull: Answered | null;
   /** The same without a credential, where one was refused. */
   readonly anonymous: Answered | null;
+  readonly from: CredentialFacts['from'];
+  /** Whether there is one. */
   readonly credential: boolean;
 }
 
 /** `creds.accepted` */
-export function decideAcceptance({ ping, pull, anonymous, credential }: Acceptance, about: About): Decision {
+export function decideAcceptance(
+  { ping, pull, anonymous, from, credential }: Acceptance,
+  about: About,
+): Decision {
   const asked = pull ?? ping;
   const { failure } = asked;
   if (isAbout(failure, 'rate-limited') || ping.responses.at(-1)?.head.status === 429)
@@ -203,7 +210,7 @@ export function decideAcceptance({ ping, pull, anonymous, credential }: Acceptan
   if (isAbout(failure, 'credential-missing')) return problemOf(failure, about);
   if (!credential) return skipped('there is no credential');
   if (isRefusal(failure, pull === null)) {
-    if (anonymous?.head != null && anonymous.head.status < 300) return breaksPublicPull(failure, about);
+    if (anonymous?.head != null && anonymous.head.status < 300) return breaksPublicPull(failure, from, about);
     const decision = problemOf(failure, about);
     // Q35: a token server that was asked for nothing in particular refuses who asks.
     if (failure.kind !== 'token-refused') return decision;
@@ -222,13 +229,19 @@ function isRefusal(failure: Failure | null, bare: boolean): failure is Refusal {
   return bare && failure?.kind === 'token-refused' && (failure.status === 401 || failure.status === 403);
 }
 
-function breaksPublicPull(failure: Refusal, about: About): Decision {
+function breaksPublicPull(failure: Refusal, from: CredentialFacts['from'], { commands }: About): Fault {
   return {
     status: 'problem',
     summary: `${failure.status}: the credential was refused, and without it the pull works`,
     evidence: said(failure.problems),
     cause: 'expired-password-breaks-public-pull',
-    fix: run(about.commands.logout, 'what is public needs no credential: forget this one, or sign in again'),
+    fix:
+      from === 'given'
+        ? run(
+            `${commands.doctor} --anonymous`,
+            'what is public needs no credential: give none, or the right one',
+          )
+        : run(commands.logout, 'what is public needs no credential: forget this one, or sign in again'),
   };
 }
 

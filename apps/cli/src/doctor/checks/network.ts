@@ -66,7 +66,7 @@ export function decideConnection({ ms, fault }: ConnectFacts, route: RouteFacts,
       summary: `the proxy ${route.proxy} does not let it through`,
       evidence: [`${fault.message} (${fault.code})`],
       cause: 'proxy-in-the-way',
-      fix: pastProxy(about, route.variable),
+      fix: pastProxy(about.registry, route.variable),
     };
   }
   return (
@@ -82,13 +82,12 @@ export function decideConnection({ ms, fault }: ConnectFacts, route: RouteFacts,
   );
 }
 
-/** How a registry is reached without a proxy. */
-export function pastProxy({ registry }: About, variable: string): Fix {
+/** How a host is reached without the proxy that a variable names. */
+export function pastProxy({ hostname }: URL, variable: string): Fix {
   const name = variable === variable.toLowerCase() ? 'no_proxy' : 'NO_PROXY';
-  const line = `export ${name}="$${name},${registry.hostname}"`;
   return {
-    text: `${variable} names a proxy that is in the way: reach the registry without it, by this command and for good in ~/.profile, or have the proxy's operator let it through`,
-    command: line,
+    text: `${variable} names a proxy that is in the way: reach ${hostname} without it, by this command and for good in ~/.profile, or have the proxy's operator let it through`,
+    command: `export ${name}="$${name}",${quote(hostname)}`,
     line: null,
   };
 }

@@ -5,7 +5,7 @@
  * named by a peer: a connection to it is made where the policy lets it.
  */
 
-import type { HeaderList } from '@reg/core';
+import type { Addresses, HeaderList } from '@reg/core';
 import type { Send } from '@reg/core/driver';
 import type { Body } from '../../transport/body.ts';
 
@@ -28,6 +28,8 @@ export interface CorsFacts {
 export interface CorsTarget {
   readonly who: CorsAnswer['who'];
   readonly url: string;
+  /** A token server was named by a peer. */
+  readonly addresses: Addresses;
 }
 
 export async function askAsPage(
@@ -58,7 +60,7 @@ export async function askAsPage(
 async function one(
   send: Send<Body>,
   method: 'GET' | 'OPTIONS',
-  { who, url }: CorsTarget,
+  { who, url, addresses }: CorsTarget,
   headers: HeaderList,
   signal: AbortSignal,
 ): Promise<CorsAnswer> {
@@ -75,7 +77,7 @@ async function one(
         form: null,
         request: null,
         redirect: 'manual',
-        addresses: who === 'registry' ? 'any' : 'unblocked',
+        addresses,
       },
       signal,
     );
