@@ -357,6 +357,15 @@ describe('what goes wrong says where', () => {
     await expect(reply.text(1_000)).rejects.toMatchObject({ phase: 'body', code: 'ETIMEDOUT' });
   });
 
+  test('a body that is taken late is no silence', async () => {
+    const { url, faults } = await registry();
+    faults.add({ kind: 'oversized-body', bytes: 10_000_000 });
+    const reply = await transport({ patience }).send(get(url + tags), never);
+    // Until the time is up three times over.
+    await new Promise((resolve) => setTimeout(resolve, 3 * patience.silence));
+    expect((await reply.text(10_000_000))?.length).toBe(10_000_000);
+  });
+
   test('a header that cannot be sent is an error of this request alone', async () => {
     const { url } = await registry();
     const { send } = transport();

@@ -123,6 +123,8 @@ export function openTransport(options: TransportOptions): Transport {
         reject(error);
       };
       const late = (): void => {
+        // What has come and is not taken, as by a pager, is no silence of the server's.
+        if (message !== null && message.readableLength > 0) return;
         const ms = phase === null ? patience.connect : patience.silence;
         end(new SendError(phaseNow(), 'ETIMEDOUT', `no progress for ${ms / 1_000} s`));
       };
