@@ -1,7 +1,10 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import type { Failure, FailureKind } from '@reg/core';
 import { allow, canary, type Fault, type RegistryOptions } from '@reg/testing';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Again } from '../src/registry/argument.ts';
 import { hintFor } from '../src/registry/hint.ts';
 import { codeOfFailure, codeOfStatus } from '../src/report/exit-code.ts';
@@ -27,7 +30,7 @@ interface Case {
   readonly run?: RunOptions;
   readonly code: number;
   readonly says: RegExp;
-  /** `$tags` and `$trace` are the commands on this registry. */
+  /** `$tags`, `$doctor` and `$login` are the commands on this registry. */
   readonly hint: string;
 }
 
@@ -43,21 +46,21 @@ const cases: Readonly<Record<string, Case>> = {
     },
     code: 3,
     says: /answered 404 Not Found\n {5}NAME_UNKNOWN: no such\\nname\n/,
-    hint: '$trace   # the whole handshake',
+    hint: '$doctor   # finds out why',
   },
   'no credential (Basic)': {
     auth: 'basic',
     args: ['--anonymous'],
     code: 4,
     says: /none was found/,
-    hint: '$tags -u NAME --password-stdin < FILE',
+    hint: '$login',
   },
   'a token that is not enough, anonymously': {
     auth: 'bearer',
     args: ['--anonymous'],
     code: 4,
     says: /answered 401/,
-    hint: '$tags -u NAME --password-stdin < FILE',
+    hint: '$login',
   },
   'a wrong password': {
     auth: 'bearer',
@@ -72,20 +75,20 @@ const cases: Readonly<Record<string, Case>> = {
     ...asBob,
     code: 5,
     says: /the account has no access/,
-    hint: '$trace   # the whole handshake',
+    hint: '$doctor   # finds out why',
   },
   forbidden: {
     auth: 'basic',
     ...asBob,
     code: 5,
     says: /answered 403/,
-    hint: '$trace   # the whole handshake',
+    hint: '$doctor   # finds out why',
   },
   'a registry that is down': {
     fault: { kind: 'status', status: 503 },
     code: 6,
     says: /answered 503 Service Unavailable/,
-    hint: '$trace   # the whole handshake',
+    hint: '$doctor   # finds out why',
   },
   'a token server that is down': {
     auth: 'bearer',
@@ -93,13 +96,13 @@ const cases: Readonly<Record<string, Case>> = {
     fault: { kind: 'status', status: 500, path: '/token', times: 9 },
     code: 6,
     says: /answered 500/,
-    hint: '$trace   # the whole handshake',
+    hint: '$doctor   # finds out why',
   },
   'a registry that wants less': {
     fault: { kind: 'retry-after', value: 30 },
     code: 7,
     says: /answered 429 Too Many Requests\n {5}TOOMANYREQUESTS/,
-    hint: '$trace   # the whole handshake',
+    hint: '$doctor   # finds out why',
   },
   'a token server that wants less': {
     auth: 'bearer',
@@ -113,13 +116,13 @@ const cases: Readonly<Record<string, Case>> = {
     fault: { kind: 'status', status: 401 },
     code: 9,
     says: /without a WWW-Authenticate header/,
-    hint: '$trace   # the whole handshake',
+    hint: '$doctor   # finds out why',
   },
   'a scheme nobody speaks': {
     fault: { kind: 'challenge', values: ['Negotiate'] },
     code: 4,
     says: /offers "negotiate"/,
-    hint: '$trace   # the whole handshake',
+    hint: '$doctor   # finds out why',
   },
   'a token that is none': {
     auth: 'bearer',
@@ -127,7 +130,7 @@ const cases: Readonly<Record<string, Case>> = {
     fault: { kind: 'missing-fields', fields: ['token', 'access_token'], path: '/token' },
     code: 9,
     says: /without a token in it/,
-    hint: '$trace   # the whole handshake',
+    hint: '$doctor   # finds out why',
   },
 };
 
@@ -146,7 +149,10 @@ describe('a command that fails says what happened, what can be run next, and exi
       expect(ran.stderr).toMatch(/^reg: /);
       expect(ran.stderr).not.toMatch(/\n\s+at /);
       expect(hintIn(ran)).toBe(
-        hint.replace('$tags', `reg tags ${name}`).replace('$trace', `reg trace ${name}`),
+        hint
+          .replace('$tags', `reg tags ${name}`)
+          .replace('$doctor', `reg doctor ${name}`)
+          .replace('$login', `reg login ${registry.host}`),
       );
     },
   );
@@ -157,17 +163,21 @@ describe('a command that fails says what happened, what can be run next, and exi
     const ran = await run(['tags', name, ...asAlice.args], asAlice.run);
     expect(ran).toMatchObject({ code: 4, stderr: expect.stringContaining('an address of this machine') });
     expect(count({ server: 'token' })).toBe(0);
-    const hint = `reg tags ${name} --trust-realm ${pair.realm}`;
+    const hint = `reg trust add ${host} ${pair.realm}`;
     expect(hintIn(ran)).toBe(`${hint}   # if that server may see your credential`);
-    expect(await run([...hint.split(' ').slice(1), ...asAlice.args], asAlice.run)).toMatchObject({ code: 0 });
+    const home = await mkdtemp(join(tmpdir(), 'reg-trust-'));
+    onTestFinished(() => rm(home, { recursive: true }));
+    const env = { ...asAlice.run.env, HOME: home };
+    expect(await run(hint.split(' ').slice(1), { env })).toMatchObject({ code: 0 });
+    expect(await run(['tags', name, ...asAlice.args], { env })).toMatchObject({ code: 0 });
   });
 
   test('a port where nobody listens', async () => {
-    const { host, url, close } = await registryFor({ auth: 'none' });
+    const { host, close } = await registryFor({ auth: 'none' });
     await close();
     const ran = await run(['tags', `${host}/team/app`, '--anonymous']);
     expect(ran).toMatchObject({ code: 6, stdout: '', stderr: expect.stringContaining('ECONNREFUSED') });
-    expect(hintIn(ran)).toBe(`curl -v ${url}/`);
+    expect(hintIn(ran)).toBe(`reg doctor ${host}/team/app   # finds out why`);
   });
 
   test('https where http is spoken', async () => {
@@ -307,7 +317,10 @@ describe('a hint is safe to paste', () => {
   test('no hint says to trust the place where a cloud keeps its credentials', () => {
     const realm = 'http://169.254.169.254/token';
     const failure: Failure = { kind: 'realm-forbidden', registry: 'https://r', realm, reason: 'metadata' };
-    expect(hintFor(failure, again)).toBe('reg trace r/a   # the whole handshake');
+    expect(hintFor(failure, again)).toBe('reg doctor r/a   # finds out why');
+    expect(hintFor(failure, { ...again, command: again.doctor })).toBe(
+      'reg trace r/a   # the whole handshake',
+    );
   });
 
   test('a host may hold a command: what a registry chose is quoted', () => {
@@ -319,7 +332,7 @@ describe('a hint is safe to paste', () => {
       reason: 'unrelated',
       pair: { registry: 'https://r', realm },
     };
-    expect(hintFor(failure, again)).toContain(` --trust-realm 'https://a$(touch$`);
+    expect(hintFor(failure, again)).toContain(`reg trust add r 'https://a$(touch$`);
     expect(hintFor(failure, again)).toContain(`'\\''b.example'   #`);
   });
 });

@@ -224,7 +224,7 @@ describe('with -o json an error is JSON on stderr', () => {
       error: {
         code: 'not-found',
         exit: 3,
-        hint: `reg trace ${host}/a   # the whole handshake`,
+        hint: `reg doctor ${host}/a   # finds out why`,
         registryErrors: [{ code: 'NAME_UNKNOWN', message: 'no\\nname' }],
       },
     });

@@ -207,7 +207,8 @@ export function againFor(
     command: commandLine(name, shown, options, flags),
     plainHttp: commandLine(name, shown.replace(/^https:/, 'http:'), { ...options, plainHttp: true }, flags),
     trace: commandLine('trace', shown, options),
-    doctor: commandLine('doctor', shown, options),
+    // Of a URL it looks at the registry.
+    doctor: commandLine('doctor', isUrl(shown) ? target.url.origin : shown, options),
     login: commandLine('login', registry, options),
   };
 }

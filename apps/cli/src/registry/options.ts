@@ -134,7 +134,7 @@ async function passwordIn(path: string, signal: AbortSignal): Promise<string> {
 const LONGEST_PASSWORD = 65_536;
 
 /** All of `input`, which is UTF-8, without the line end that editors and `echo` add. */
-async function passwordFrom(input: Readable, name: string, signal: AbortSignal): Promise<string> {
+export async function passwordFrom(input: Readable, name: string, signal: AbortSignal): Promise<string> {
   const parts: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of addAbortSignal(signal, input)) {
