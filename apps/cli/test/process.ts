@@ -7,7 +7,7 @@ import { createTap } from '@reg/testing';
 
 export type Child = ChildProcessByStdio<Writable | null, Readable, Readable>;
 
-export type Entry = 'main.ts' | 'demo.ts';
+export type Entry = 'main.ts' | 'demo.ts' | '../test/asking.ts';
 
 /** How `src/<entry>` is started. */
 export function commandLine(entry: Entry, args: readonly string[]): readonly [string, ...string[]] {

@@ -143,7 +143,7 @@ describe('yes or no', () => {
   ])('%j is %j', async (answer, meant) => {
     const { surroundings, shown } = terminal([answer]);
     expect(await confirm('Go on?', surroundings, { flag: '--yes' })).toBe(meant);
-    expect(shown()).toBe('Go on? [y/N] ');
+    expect(shown()).toBe(answer === null ? 'Go on? [y/N] \n' : 'Go on? [y/N] ');
   });
 });
 

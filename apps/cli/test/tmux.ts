@@ -16,6 +16,8 @@ import { commandLine } from './process.ts';
 export interface Terminal {
   /** The user's home directory, which is the working directory too. */
   readonly home: string;
+  /** Runs a command line, or whatever a line is to the program that reads it. */
+  run(line: string): void;
   /** Types `text`, as it is. */
   type(text: string): void;
   /** Presses a key, by tmux's name for it: `Enter`, `C-c`, `Tab`, `BSpace`. */
@@ -38,6 +40,9 @@ export interface TerminalOptions {
   readonly shell?: readonly string[];
 }
 
+/** What can be run there, beside what the machine has. */
+const programs = { reg: 'main.ts', asking: '../test/asking.ts' } as const;
+
 /** As long as a busy machine may take to start a process. */
 const PATIENCE_MS = 20_000;
 
@@ -53,9 +58,11 @@ export async function openTerminal(options: TerminalOptions = {}): Promise<Termi
   const home = join(folder, 'home');
   const bin = join(folder, 'bin');
   for (const made of [home, bin]) mkdirSync(made);
-  const command = join(bin, 'reg');
-  writeFileSync(command, `#!/bin/sh\nexec ${commandLine('main.ts', []).map(quote).join(' ')} "$@"\n`);
-  chmodSync(command, 0o755);
+  for (const [name, entry] of Object.entries(programs)) {
+    const command = join(bin, name);
+    writeFileSync(command, `#!/bin/sh\nexec ${commandLine(entry, []).map(quote).join(' ')} "$@"\n`);
+    chmodSync(command, 0o755);
+  }
 
   // A name of its own, and no socket in a folder that others share.
   const socket = join(folder, 'socket');
@@ -90,6 +97,10 @@ export async function openTerminal(options: TerminalOptions = {}): Promise<Termi
   const screen = (): string => tmux('capture-pane', '-p').trimEnd();
   const terminal: Terminal = {
     home,
+    run(line) {
+      terminal.type(line);
+      terminal.press('Enter');
+    },
     type: (text) => void tmux('send-keys', '-l', '--', text),
     press: (...keys) => void tmux('send-keys', ...keys),
     paste(text) {

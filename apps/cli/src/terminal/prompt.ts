@@ -71,15 +71,15 @@ async function lineFor(
   signal.throwIfAborted();
   // Before the question: what is typed as soon as it shows is hidden too.
   if (hidden) stdin.setRawMode?.(true);
+  let answer: Answer | null = null;
   try {
     stderr.write(toVisible(question));
-    return await readLine(stdin, signal, hidden);
+    answer = await readLine(stdin, signal, hidden);
+    return answer.text;
   } finally {
-    if (hidden) {
-      stdin.setRawMode?.(false);
-      // Nobody saw the line end that was typed.
-      stderr.write('\n');
-    }
+    if (hidden) stdin.setRawMode?.(false);
+    // What comes next begins a line, as it does where the line end that was typed is shown.
+    if (hidden || answer?.entered !== true) stderr.write('\n');
   }
 }
 
@@ -90,13 +90,19 @@ function complaint(what: string, { flag, hint }: Asking): Complaint {
   });
 }
 
+interface Answer {
+  /** Without its line end; `null` when the input ended before there was any of it. */
+  readonly text: string | null;
+  /** Whether it was ended by a line end. */
+  readonly entered: boolean;
+}
+
 /**
- * One line from a terminal, without its end, or `null` when the input ended before there was any of it. What came with it,
- * behind its end, is dropped: a pasted text shall not answer the next question.
+ * One line from a terminal. What came with it, behind its end, is dropped: a pasted text shall not answer the next question.
  *
  * @param raw whether the terminal leaves the editing of the line and Ctrl-C to whoever reads it
  */
-function readLine(stdin: Input, signal: AbortSignal, raw: boolean): Promise<string | null> {
+function readLine(stdin: Input, signal: AbortSignal, raw: boolean): Promise<Answer> {
   return new Promise((resolve, reject) => {
     // A character may come in two pieces.
     const decoder = new StringDecoder('utf8');
@@ -111,10 +117,10 @@ function readLine(stdin: Input, signal: AbortSignal, raw: boolean): Promise<stri
     const onData = (chunk: Uint8Array | string): void => {
       const end = line.add(typeof chunk === 'string' ? chunk : decoder.write(Buffer.from(chunk)));
       if (end === 'interrupted') settle(() => reject(new Stop(130)));
-      else if (end === 'ended') settle(() => resolve(line.text));
-      else if (end === 'closed') settle(() => resolve(line.text === '' ? null : line.text));
+      else if (end === 'entered') settle(() => resolve({ text: line.text, entered: true }));
+      else if (end === 'closed') onEnd();
     };
-    const onEnd = (): void => settle(() => resolve(line.text === '' ? null : line.text));
+    const onEnd = (): void => settle(() => resolve({ text: line.text || null, entered: false }));
     const onError = (error: Error): void => settle(() => reject(error));
     const onAbort = (): void => settle(() => reject(signal.reason));
     signal.addEventListener('abort', onAbort, { once: true });
@@ -123,7 +129,7 @@ function readLine(stdin: Input, signal: AbortSignal, raw: boolean): Promise<stri
   });
 }
 
-type End = 'interrupted' | 'ended' | 'closed';
+type End = 'interrupted' | 'entered' | 'closed';
 
 /** What a terminal does with a line while it is typed, for one that does not (termios(3): VINTR, VEOF, VERASE, VKILL, VWERASE). */
 class Line {
@@ -157,7 +163,7 @@ class Line {
     switch (character) {
       case '\r':
       case '\n':
-        return 'ended';
+        return 'entered';
       case '\u001b':
         this.#escape = '';
         return null;
