@@ -96,7 +96,7 @@ async function reach(
   const isAddress = isIP(to) > 0;
   // An address is dialled without asking the resolver.
   const refused = isAddress && addresses === 'unblocked' ? refuseAddress(host, to) : null;
-  if (refused !== null) throw SendError.from(refused, refused.phase);
+  if (refused !== null) throw refused;
   dialling.phase = isAddress ? 'connect' : 'lookup';
   const resolver = addresses === 'unblocked' ? checkedLookup(lookup) : lookup;
   let since = performance.now();

@@ -18,11 +18,18 @@ export class SendError extends Error {
     this.code = code;
   }
 
-  /** What the platform threw, as one of these; one of these stays as it is. */
+  /** What was thrown, as one of these; one of these stays as it is. Errors of `@reg/node` know their phase. */
   static from(error: unknown, phase: NetworkPhase): SendError {
     if (error instanceof SendError) return error;
-    return new SendError(phase, codeOf(error), messageOf(error), error);
+    return new SendError(phaseOf(error) ?? phase, codeOf(error), messageOf(error), error);
   }
+}
+
+const phases: readonly NetworkPhase[] = ['lookup', 'connect', 'tls', 'send', 'head', 'body'];
+
+function phaseOf(error: unknown): NetworkPhase | undefined {
+  const named = error instanceof Error && 'phase' in error ? error.phase : undefined;
+  return phases.find((phase) => phase === named);
 }
 
 function codeOf(error: unknown): string {
