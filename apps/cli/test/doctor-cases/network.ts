@@ -73,10 +73,11 @@ const proxyInTheWay: Prepare = async (stage) => {
   // A listening TCP server has an address of this kind.
   const { port } = server.address() as AddressInfo;
   stage.name('127.0.0.1:3128', port);
-  stage.env['HTTPS_PROXY'] = stage.real('http://127.0.0.1:3128');
+  stage.goThroughProxy(stage.real('http://127.0.0.1:3128'));
   return {
     skopeo: list,
     async follow(fix) {
+      stage.goStraight();
       await runCommand(stage, fix);
       // What the line did for one command, for the next as well.
       return change(fix, /NO_PROXY=/i, () => {

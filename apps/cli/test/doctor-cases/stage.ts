@@ -31,8 +31,10 @@ export interface Stage {
   write(path: string, content: string | object): string;
   /** Removes a file or folder below the home. */
   remove(path: string): void;
-  /** Has everything go through a proxy, `reg` too. Resolves names for nobody else. */
-  goThroughProxy(): void;
+  /** Has `reg` go through a proxy as well: the one that resolves names, or another, since a host by `--resolve` needs none. */
+  goThroughProxy(url?: string): void;
+  /** Ends that: `reg` is told where names are. */
+  goStraight(): void;
   /** What the proxy was asked for, in documented names. */
   readonly proxied: () => readonly string[];
   /** Writes a shell script, which is on the PATH. */
@@ -97,9 +99,12 @@ export async function stage(): Promise<Stage> {
       return file;
     },
     remove: (path) => rmSync(join(home, path), { recursive: true }),
-    goThroughProxy() {
+    goThroughProxy(url = tunnel.url) {
       isProxied = true;
-      env['HTTPS_PROXY'] = tunnel.url;
+      env['HTTPS_PROXY'] = url;
+    },
+    goStraight() {
+      isProxied = false;
     },
     proxied: () => tunnel.asked.map((host) => self.documented(host)),
     program(name, script) {
