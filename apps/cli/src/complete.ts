@@ -125,8 +125,13 @@ async function candidatesAt(
 
 function optionsOf(command: Command, given: ReadonlySet<Option>): readonly Candidate[] {
   return command.options
-    .filter((option) => !given.has(option) || option.parseArg !== undefined)
+    .filter((option) => !given.has(option) || addsUp(option))
     .map(({ long, short, description }) => ({ value: long ?? short ?? '', about: description }));
+}
+
+/** Commander reads choices by a function too. */
+function addsUp({ parseArg, argChoices }: Option): boolean {
+  return parseArg !== undefined && argChoices === undefined;
 }
 
 function commandsIn(command: Command): readonly Candidate[] {

@@ -6,6 +6,8 @@
  */
 
 import { parseScopes } from '@reg/core';
+import { listCredentials } from '../credentials/keep.ts';
+import { ownerOf } from '../registry/owner.ts';
 import { storeAt } from '../registry/store.ts';
 import type { Surroundings } from '../surroundings.ts';
 
@@ -20,6 +22,9 @@ export interface Known {
 export async function knownNames({ env }: Surroundings): Promise<Known> {
   const registries = new Set<string>();
   const repositories = new Set<string>();
+  // Without a path to look on no helper is found, and what a file says of it is listed all the same.
+  const { credentials } = await listCredentials(ownerOf({ ...env, PATH: '' }));
+  for (const { registry } of credentials) registries.add(registry);
   for (const { registry, scopes } of await storeAt(env).list()) {
     const name = hostOf(registry);
     registries.add(name);
