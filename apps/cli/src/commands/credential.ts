@@ -1,30 +1,229 @@
-/** `reg credential` */
+/**
+ * `reg credential`: the protocol of Docker's credential helpers, over this command's own look-up.
+ *
+ * Rules of this file: as a helper it speaks on stdout alone, and knows two exit codes; it asks nobody, and never itself: where a
+ * config names it, what stands beside that counts. What it is given to keep is in a file of its own, since Docker rewrites its
+ * config.json after a `store`, and Podman's auth.json does not outlive the session; that file is looked into first, so that what
+ * was stored is what is found.
+ */
 
-import type { CommonOptions, FileOptions } from '../registry/options.ts';
-import { usage } from '../report/complaint.ts';
-import type { ExitCode } from '../report/exit-code.ts';
+import type { Readable } from 'node:stream';
+import { addAbortSignal } from 'node:stream';
+import { type Credential, toVisible } from '@reg/core';
+import {
+  CredentialsError,
+  defaultKeychain,
+  dockerKeychain,
+  eraseCredential,
+  helperIsNamed,
+  listCredentials,
+  saveCredential,
+} from '../credentials/keep.ts';
+import { ownFile, ownHelper, unasked } from '../credentials/own.ts';
+import { placeFor } from '../credentials/place.ts';
+import { registryTarget, type Target } from '../registry/argument.ts';
+import { type CommonOptions, type FileOptions, filesFor } from '../registry/options.ts';
+import { Complaint } from '../report/complaint.ts';
+import { type ExitCode, exitCode } from '../report/exit-code.ts';
 import type { Surroundings } from '../surroundings.ts';
 
 export interface CredentialOptions extends FileOptions, CommonOptions {}
 
-export interface CredentialInstallOptions extends FileOptions, CommonOptions {
-  readonly as: string;
-  readonly dryRun?: boolean;
-  readonly yes?: boolean;
-}
+type Action = 'get' | 'store' | 'erase' | 'list';
 
+/** What Docker takes for "nobody is logged in", by the letter (requirement 124). */
+const notFound = 'credentials not found in native keychain';
+
+/** The user name of an identity token (requirement 126). */
+const tokenUser = '<token>';
+
+/** `reg credential get|store|erase|list` */
 export async function credential(
-  _action: 'get' | 'store' | 'erase' | 'list',
-  _options: CredentialOptions,
-  _surroundings: Surroundings,
+  action: Action,
+  options: CredentialOptions,
+  surroundings: Surroundings,
 ): Promise<ExitCode | undefined> {
-  throw usage('not built yet');
+  const { stdout, stdin, signal } = surroundings;
+  try {
+    const input = action === 'list' ? '' : await textFrom(stdin, signal);
+    const answer = await answerTo(action, input, options, surroundings);
+    if (answer !== null) stdout.write(`${answer}\n`);
+    return undefined;
+  } catch (error) {
+    if (signal.aborted || !isFault(error)) throw error;
+    stdout.write(`${toVisible(error.message)}\n`);
+    return exitCode.unexpected;
+  }
 }
 
-export async function installCredentialHelper(
-  _registry: string,
-  _options: CredentialInstallOptions,
-  _surroundings: Surroundings,
-): Promise<ExitCode | undefined> {
-  throw usage('not built yet');
+/** What goes wrong in the ordinary way, and is told by the protocol. */
+function isFault(error: unknown): error is Error {
+  return error instanceof Refusal || error instanceof CredentialsError || error instanceof Complaint;
+}
+
+/** What the protocol answers where there is nothing, or too little. */
+class Refusal extends Error {}
+
+async function answerTo(
+  action: Action,
+  input: string,
+  options: CredentialOptions,
+  surroundings: Surroundings,
+): Promise<string | null> {
+  switch (action) {
+    case 'get':
+      return JSON.stringify(await get(input.trim(), options, surroundings));
+    case 'store':
+      await store(input, options, surroundings);
+      return null;
+    case 'erase':
+      await erase(input.trim(), options, surroundings);
+      return null;
+    case 'list':
+      return JSON.stringify(await list(options, surroundings));
+  }
+}
+
+async function get(
+  server: string,
+  options: CredentialOptions,
+  { env, signal }: Surroundings,
+): Promise<object> {
+  const { url } = targetOf(server);
+  // Asked by a helper that it asked itself, under whichever name.
+  if (unasked.isIn(env)) throw new Refusal(notFound);
+  const own = ownFile(env);
+  const keychains = [
+    ...(hasFile(options) || own === null ? [] : [dockerKeychain({ path: own, env })]),
+    defaultKeychain({ ...withoutSelf(filesFor(options, env)) }),
+  ];
+  for (const keychain of keychains) {
+    const found = await keychain.find(url.origin, null, { signal });
+    if (found === null) continue;
+    if (found.credential === null) break;
+    return { ServerURL: server, ...loginOf(found.credential) };
+  }
+  throw new Refusal(notFound);
+}
+
+function loginOf(credential: Credential): { readonly Username: string; readonly Secret: string } {
+  switch (credential.type) {
+    case 'password':
+      return { Username: credential.username, Secret: credential.password };
+    case 'identity':
+      return { Username: tokenUser, Secret: credential.token };
+    case 'registry':
+      throw new Refusal('what is kept is a registry token, which a credential helper cannot hand on');
+  }
+}
+
+async function store(input: string, options: CredentialOptions, { env }: Surroundings): Promise<void> {
+  const { ServerURL: server, Username: username, Secret: secret } = entryIn(input);
+  const { registry } = targetOf(server);
+  if (username === '') throw new Refusal('no credentials username');
+  const kept: Credential =
+    username === tokenUser
+      ? { type: 'identity', token: secret }
+      : { type: 'password', username, password: secret };
+  await saveCredential(registry, kept, placeOf(options, env));
+}
+
+/** What a helper is given to keep. No message shows any of it. */
+function entryIn(input: string): {
+  readonly ServerURL: string;
+  readonly Username: string;
+  readonly Secret: string;
+} {
+  let entry: unknown;
+  try {
+    entry = JSON.parse(input);
+  } catch {
+    throw new Refusal('what is on stdin is not JSON');
+  }
+  const text = (name: string): string => {
+    const value: unknown =
+      typeof entry === 'object' && entry !== null
+        ? Object.getOwnPropertyDescriptor(entry, name)?.value
+        : undefined;
+    if (value !== undefined && typeof value !== 'string') throw new Refusal(`"${name}" is not a string`);
+    return value ?? '';
+  };
+  return { ServerURL: text('ServerURL').trim(), Username: text('Username'), Secret: text('Secret') };
+}
+
+async function erase(server: string, options: CredentialOptions, { env }: Surroundings): Promise<void> {
+  const { registry } = targetOf(server);
+  await eraseCredential(registry, placeOf(options, env));
+  if (hasFile(options)) return;
+  // Whoever has it installed in Docker's config logs out of what stands beside it there as well: that would answer next.
+  const docker = placeFor(options, env);
+  if (docker.flavor !== 'docker' || !(await helperIsNamed(registry, ownHelper, docker))) return;
+  await eraseCredential(registry, withoutSelf(docker));
+}
+
+/** The user of each registry that `get` answers for, by the name that Docker has for it. */
+async function list(
+  options: CredentialOptions,
+  { env, signal }: Surroundings,
+): Promise<Readonly<Record<string, string>>> {
+  const own = ownFile(env);
+  const files = withoutSelf(filesFor(options, env));
+  const listings = [
+    await listCredentials({ ...files, signal }),
+    ...(hasFile(options) || own === null ? [] : [await listCredentials({ path: own, env, signal })]),
+  ];
+  const users: Record<string, string> = {};
+  for (const { registry, type, username, usedBy } of listings.flatMap(({ credentials }) => credentials)) {
+    if (!usedBy.includes('default') || type === 'registry' || registry.includes('/')) continue;
+    const server = registry === 'docker.io' ? 'https://index.docker.io/v1/' : registry;
+    users[server] = type === 'identity' ? tokenUser : (username ?? '');
+  }
+  return users;
+}
+
+/** The registry in what Docker and Podman name one by: a host, or an address that is cut after it. */
+function targetOf(server: string): Target {
+  if (server === '') throw new Refusal('no credentials server URL');
+  const [scheme = ''] = /^https?:\/\//i.exec(server) ?? [];
+  const [host = ''] = server.slice(scheme.length).split('/');
+  return registryTarget(host, scheme.toLowerCase() === 'http://' ? { plainHttp: true } : {});
+}
+
+function hasFile({ config, authfile }: FileOptions): boolean {
+  return config !== undefined || authfile !== undefined;
+}
+
+/** Where a credential is kept: in the file of its own, unless another is named. */
+function placeOf(options: FileOptions, env: Surroundings['env']): Parameters<typeof eraseCredential>[1] {
+  if (hasFile(options)) return withoutSelf(placeFor(options, env));
+  const path = ownFile(env);
+  if (path === null) throw new Refusal('there is no home directory to keep a credential in');
+  return { path, env };
+}
+
+/** Whatever is asked, this program is not, directly or by another name. */
+function withoutSelf<T extends { readonly env: Surroundings['env'] }>(
+  files: T,
+): T & { readonly withoutHelpers: readonly string[] } {
+  return { ...files, env: unasked.in(files.env), withoutHelpers: [ownHelper] };
+}
+
+/** No credential is longer, encoded as it may be. */
+const LONGEST_INPUT = 1_048_576;
+
+async function textFrom(input: Readable, signal: AbortSignal): Promise<string> {
+  const parts: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of addAbortSignal(signal, input)) {
+    const part = Buffer.from(chunk);
+    size += part.length;
+    if (size > LONGEST_INPUT) throw new Refusal('what is on stdin is too long');
+    parts.push(part);
+  }
+  try {
+    // What is replaced in a secret makes another one.
+    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(parts));
+  } catch {
+    throw new Refusal('what is on stdin is not UTF-8');
+  }
 }

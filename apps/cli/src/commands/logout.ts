@@ -1,9 +1,21 @@
-/** `reg logout` */
+/**
+ * `reg logout`: what is stored for a registry is forgotten, wherever it is.
+ *
+ * Rules of this file: all places are looked through before and after, and what is left is told, with why it was; a place that
+ * cannot be written to does not keep the others from forgetting. Not to be logged in is no error.
+ */
 
-import type { CommonOptions, FileOptions } from '../registry/options.ts';
-import { usage } from '../report/complaint.ts';
-import type { ExitCode } from '../report/exit-code.ts';
+import { toVisible } from '@reg/core';
+import { CredentialsError, eraseCredential, listCredentials } from '../credentials/keep.ts';
+import { namedTarget } from '../credentials/name.ts';
+import { placeFor, shownPlace } from '../credentials/place.ts';
+import { type CommonOptions, type FileOptions, filesFor } from '../registry/options.ts';
+import { storeAt } from '../registry/store.ts';
+import { Complaint, usage } from '../report/complaint.ts';
+import { type ExitCode, exitCode } from '../report/exit-code.ts';
+import { quote } from '../report/shell.ts';
 import type { Surroundings } from '../surroundings.ts';
+import { paintFor } from '../terminal/paint.ts';
 
 export interface LogoutOptions extends FileOptions, CommonOptions {
   readonly all?: boolean;
@@ -11,10 +23,167 @@ export interface LogoutOptions extends FileOptions, CommonOptions {
   readonly output: 'text' | 'json';
 }
 
+/** What became of one registry, or a namespace of one. */
+interface Outcome {
+  readonly registry: string;
+  readonly erased: readonly Kept[];
+  readonly left: readonly (Kept & {
+    /** For people. */
+    readonly why: string;
+  })[];
+}
+
+/** Where something is kept. */
+interface Kept {
+  /** A file, or `DOCKER_AUTH_CONFIG`. */
+  readonly source: string;
+  /** `pass` for `docker-credential-pass`; `null`: the file itself. */
+  readonly helper: string | null;
+}
+
+/** `reg logout` */
 export async function logout(
-  _registries: readonly string[],
-  _options: LogoutOptions,
-  _surroundings: Surroundings,
+  registries: readonly string[],
+  options: LogoutOptions,
+  surroundings: Surroundings,
 ): Promise<ExitCode | undefined> {
-  throw usage('not built yet');
+  const { env, stdout, stderr } = surroundings;
+  const { all = false, purgeCache = false } = options;
+  if (all && registries.length > 0) throw usage('--all is every registry, so none is named with it');
+  if (!all && registries.length === 0)
+    throw usage('a registry is missing', 'reg logout ghcr.io   # or --all');
+  const named = registries.map((text) => namedTarget(text, {}, 'containers'));
+  const targets = new Map(named.map(({ name, url }) => [name, url.origin]));
+  const before = await stored(options, surroundings);
+  const names = all ? [...new Set(before.map(({ registry }) => registry))] : [...targets.keys()];
+
+  const outcomes: Outcome[] = [];
+  for (const name of names) {
+    surroundings.signal.throwIfAborted();
+    outcomes.push(await forget(name, before, options, surroundings));
+  }
+  if (purgeCache) {
+    const origins = all ? [undefined] : [...targets.values()];
+    for (const origin of origins) await storeAt(env).clear(origin);
+  }
+
+  if (options.output === 'json') {
+    stdout.write(`${JSON.stringify({ registries: outcomes, purgedCache: purgeCache }, null, 2)}\n`);
+  } else if (options.quiet !== true) {
+    const paint = paintFor(stderr, env, options.color);
+    for (const { registry, erased, left } of outcomes) {
+      const places = erased.map((kept) => shownKept(kept, env)).join(', ');
+      if (erased.length > 0) stderr.write(`${paint('good', '✓')} ${registry}: forgotten in ${places}\n`);
+      if (erased.length === 0 && left.length === 0) stderr.write(`reg: not logged in to ${registry}\n`);
+      for (const namespace of namespacesOf(registry, before, names)) {
+        stderr.write(`reg: ${namespace} is a login of its own: reg logout ${quote(namespace)}\n`);
+      }
+    }
+    if (outcomes.length === 0) stderr.write('reg: not logged in anywhere\n');
+    if (purgeCache) stderr.write(`${paint('good', '✓')} kept tokens: forgotten\n`);
+  }
+  return complain(outcomes, options, env);
+}
+
+type Entry = Awaited<ReturnType<typeof listCredentials>>['credentials'][number];
+
+async function stored(options: FileOptions, { env, signal }: Surroundings): Promise<readonly Entry[]> {
+  return (await listCredentials({ ...filesFor(options, env), signal })).credentials;
+}
+
+async function forget(
+  registry: string,
+  before: readonly Entry[],
+  options: FileOptions,
+  surroundings: Surroundings,
+): Promise<Outcome> {
+  const { path: _, flavor: __, ...owner } = filesFor(options, surroundings.env);
+  const entries = before.filter((entry) => entry.registry === registry);
+  if (entries.length === 0) return forgetUnlisted(registry, options, surroundings);
+  const reasons = new Map<string, string>();
+  for (const { source, format } of entries) {
+    if (reasons.has(source)) continue;
+    if (format === 'variable' || format === 'flat') {
+      reasons.set(source, fixed[format]);
+      continue;
+    }
+    try {
+      await eraseCredential(registry, { ...owner, path: source, flavor: format });
+    } catch (error) {
+      if (!(error instanceof CredentialsError)) throw error;
+      reasons.set(source, error.message);
+    }
+  }
+  const after = await stored(options, surroundings);
+  const isLeft = (one: Entry): boolean =>
+    after.some(
+      ({ source, key, helper }) => source === one.source && key === one.key && helper === one.helper,
+    );
+  const keptIn = ({ source, helper }: Entry): Kept => ({ source, helper });
+  return {
+    registry,
+    erased: entries.filter((entry) => !isLeft(entry)).map(keptIn),
+    left: entries
+      .filter(isLeft)
+      .map((entry) => ({ ...keptIn(entry), why: reasons.get(entry.source) ?? 'its helper keeps it' })),
+  };
+}
+
+/** What this command does not write to. */
+const fixed = {
+  variable: 'a variable of the shell is for the shell to change',
+  flat: 'nobody has written this file since Docker 1.7, and nor does this command',
+} as const;
+
+/** A helper may keep what it does not list, and a file that cannot be read may hold anything. */
+async function forgetUnlisted(
+  registry: string,
+  options: FileOptions,
+  { env }: Surroundings,
+): Promise<Outcome> {
+  const place = placeFor(options, env);
+  const unknown: Outcome = { registry, erased: [], left: [] };
+  // Docker's file has no namespaces.
+  if (place.flavor === 'docker' && registry.includes('/')) return unknown;
+  try {
+    const erased = await eraseCredential(registry, place);
+    return erased ? { ...unknown, erased: [{ source: 'a helper', helper: null }] } : unknown;
+  } catch (error) {
+    if (!(error instanceof CredentialsError)) throw error;
+    return { ...unknown, left: [{ source: error.path, helper: null, why: error.fault }] };
+  }
+}
+
+function shownKept({ source, helper }: Kept, env: Surroundings['env']): string {
+  return `${shownPlace(source, env)}${helper === null ? '' : ` (docker-credential-${helper})`}`;
+}
+
+/** Namespaces of `registry` that are stored, and not forgotten with it. */
+function namespacesOf(
+  registry: string,
+  before: readonly Entry[],
+  names: readonly string[],
+): readonly string[] {
+  const all = new Set(before.map((entry) => entry.registry));
+  return [...all].filter((name) => name.startsWith(`${registry}/`) && !names.includes(name));
+}
+
+/** What is left is an error, after what was done. */
+function complain(
+  outcomes: readonly Outcome[],
+  { output }: LogoutOptions,
+  env: Surroundings['env'],
+): ExitCode | undefined {
+  const left = outcomes.flatMap(({ registry, left }) => left.map((one) => ({ registry, ...one })));
+  const [first] = left;
+  if (first === undefined) return undefined;
+  if (output === 'json') return exitCode.credentials;
+  const places = left.map(
+    ({ registry, why, ...kept }) => `${registry} may still be in ${shownKept(kept, env)}: ${toVisible(why)}`,
+  );
+  const hint =
+    first.source === 'DOCKER_AUTH_CONFIG'
+      ? 'unset DOCKER_AUTH_CONFIG'
+      : `reg status ${quote(first.registry)}`;
+  throw new Complaint(exitCode.credentials, places.join('; '), { hint });
 }

@@ -1,19 +1,361 @@
-/** `reg status` */
+/**
+ * `reg status`: every stored credential, where it is, who uses it and until when.
+ *
+ * Rules of this file: no secret is read that need not be, and none is shown; without `--check` nothing leaves this machine and no
+ * helper is asked for more than its list. What would be used comes before what it shadows.
+ */
 
-import type { CommonOptions, ConnectionOptions, FileOptions } from '../registry/options.ts';
-import { usage } from '../report/complaint.ts';
-import type { ExitCode } from '../report/exit-code.ts';
+import { toVisible } from '@reg/core';
+import type { Keychain } from '@reg/core/driver';
+import { CredentialsError, defaultKeychain, dockerKeychain, listCredentials } from '../credentials/keep.ts';
+import { namedTarget } from '../credentials/name.ts';
+import { shownPlace } from '../credentials/place.ts';
+import { verify } from '../credentials/verify.ts';
+import { complaintAbout, complaintFrom } from '../registry/answer.ts';
+import { againFor, registryTarget } from '../registry/argument.ts';
+import { openClient } from '../registry/client.ts';
+import {
+  type CommonOptions,
+  type ConnectionOptions,
+  type FileOptions,
+  filesFor,
+} from '../registry/options.ts';
+import { Complaint } from '../report/complaint.ts';
+import { type ExitCode, exitCode } from '../report/exit-code.ts';
+import { quote } from '../report/shell.ts';
 import type { Surroundings } from '../surroundings.ts';
+import { type Paint, paintFor } from '../terminal/paint.ts';
+import { progressFor } from '../terminal/progress.ts';
 
 export interface StatusOptions extends FileOptions, ConnectionOptions, CommonOptions {
   readonly check?: boolean;
   readonly output: 'text' | 'json';
 }
 
+type Listing = Awaited<ReturnType<typeof listCredentials>>;
+type Entry = Listing['credentials'][number];
+
+/** What became of a credential at its registry. */
+interface Checked {
+  /** `untested`: the registry asks nobody who they are. */
+  readonly result: 'accepted' | 'refused' | 'untested' | 'failed';
+  readonly code: ExitCode;
+  /** For people. */
+  readonly message: string | null;
+  readonly hint: string | null;
+}
+
+interface Row {
+  readonly entry: Entry;
+  /** `null` where it was not tried. */
+  readonly checked: Checked | null;
+}
+
+/** Two tools that come to different entries for one registry. */
+interface Difference {
+  readonly registry: string;
+  readonly docker: Entry;
+  readonly podman: Entry;
+}
+
+/** `reg status` */
 export async function status(
-  _registry: string | undefined,
-  _options: StatusOptions,
-  _surroundings: Surroundings,
+  registry: string | undefined,
+  options: StatusOptions,
+  surroundings: Surroundings,
 ): Promise<ExitCode | undefined> {
-  throw usage('not built yet');
+  const { env, stdout, stderr, signal } = surroundings;
+  const name = registry === undefined ? null : namedTarget(registry, options, 'containers').name;
+  const { credentials, problems } = await listCredentials({ ...filesFor(options, env), signal });
+  const selected = credentials.filter(
+    (entry) => name === null || entry.registry === name || entry.registry.startsWith(`${name}/`),
+  );
+  const unreadable = problems.filter(({ kind }) => kind === 'unreadable');
+  if (name !== null && selected.length === 0 && unreadable.length === 0) {
+    throw new Complaint(exitCode.unauthenticated, `not logged in to ${name}`, {
+      code: 'credential-missing',
+      hint: `reg login ${quote(name)}`,
+    });
+  }
+  const rows =
+    options.check === true ? await checkAll(selected, options, surroundings) : selected.map(unchecked);
+  const differences = differencesIn(selected);
+
+  if (options.output === 'json') {
+    stdout.write(`${JSON.stringify(statusJson(rows, differences, problems), null, 2)}\n`);
+  } else if (rows.length > 0) {
+    const paint = paintFor(stdout, env, options.color);
+    stdout.write(renderStatus(rows, { env, paint, now: Date.now(), check: options.check === true }));
+  }
+  const say = (text: string): void => void stderr.write(`${text}\n`);
+  if (options.output === 'text' && options.quiet !== true) {
+    if (rows.length === 0 && unreadable.length === 0) say('reg: no credentials are stored');
+    for (const { registry, docker, podman } of differences) {
+      say(
+        `warning: for ${registry} docker uses ${shownEntry(docker, env)}, podman and skopeo use ${shownEntry(podman, env)}`,
+      );
+    }
+    for (const { source, why } of problems) say(`warning: ${shownPlace(source, env)}: ${toVisible(why)}`);
+  }
+  const failed = rows.flatMap(({ entry, checked }) => (checked?.message ? [{ entry, checked }] : []));
+  if (options.output === 'text') {
+    for (const { entry, checked } of failed) {
+      say(`reg: ${entry.registry}, from ${shownEntry(entry, env)}: ${toVisible(checked.message ?? '')}`);
+    }
+    const hint = failed.at(-1)?.checked.hint ?? (unreadable.length > 0 ? 'reg help auth-files' : null);
+    if (hint !== null) say(`${paintFor(stderr, env, options.color)('faint', 'hint: ')}${hint}`);
+  }
+  const codes = failed.map(({ checked }) => checked.code);
+  if (codes.includes(exitCode.unauthenticated)) return exitCode.unauthenticated;
+  return codes[0] ?? (unreadable.length > 0 ? exitCode.credentials : undefined);
+}
+
+function unchecked(entry: Entry): Row {
+  return { entry, checked: null };
+}
+
+/** At once: a registry that hangs keeps few others waiting. */
+const AT_ONCE = 4;
+
+/** Longer than a helper may take, and a token server after it. */
+const CHECK_MS = 60_000;
+
+/** Tries each credential that somebody would use; the others answer for nothing. */
+async function checkAll(
+  entries: readonly Entry[],
+  options: StatusOptions,
+  surroundings: Surroundings,
+): Promise<readonly Row[]> {
+  const running = progressFor(surroundings, options).start('asking registries');
+  const rows = entries.map(unchecked);
+  let next = 0;
+  const work = async (): Promise<void> => {
+    for (let i = next++; i < entries.length; i = next++) {
+      const entry = entries[i];
+      if (entry === undefined || entry.usedBy.length === 0) continue;
+      rows[i] = { entry, checked: await check(entry, options, surroundings) };
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: AT_ONCE }, work));
+  } finally {
+    running.end();
+  }
+  return rows;
+}
+
+async function check(entry: Entry, options: StatusOptions, surroundings: Surroundings): Promise<Checked> {
+  const [host = '', ...namespace] = entry.registry.split('/');
+  const target = registryTarget(host, options);
+  const again = againFor('status', target, options, ['--check']);
+  const failed = (code: ExitCode, message: string, hint: string): Checked => ({
+    result: code === exitCode.unauthenticated ? 'refused' : 'failed',
+    code,
+    message,
+    hint,
+  });
+  const late = AbortSignal.timeout(CHECK_MS);
+  const signal = AbortSignal.any([surroundings.signal, late]);
+  const { stdout, stderr, env } = surroundings;
+  const within: Surroundings = {
+    stdout,
+    stderr,
+    env,
+    signal,
+    get stdin() {
+      return surroundings.stdin;
+    },
+  };
+  try {
+    const { origin } = target.url;
+    const keychain = keychainOf(entry, options, env);
+    const repository = namespace.length === 0 ? null : namespace.join('/');
+    const found = await keychain.find(origin, repository, { signal });
+    if (found === null) return failed(exitCode.credentials, 'it is not there any more', again.command);
+    const holder: Keychain = {
+      find: async (registry) => (registry === origin ? found : null),
+      // A token that was replaced is written back: the old one may be dead.
+      replaced: (...replacement) => keychain.replaced?.(...replacement),
+    };
+    const open = (keychain: Keychain) =>
+      openClient({
+        registry: target.url,
+        options: { ...options, cache: false },
+        given: null,
+        keychain,
+        store: false,
+        surroundings: within,
+        bodies: false,
+      });
+    const verified = await verify(holder, target.url, null, open);
+    const complaint = complaintAbout(verified.delivered, again);
+    if (complaint !== null) throw complaint;
+    const result = verified.doubt === null ? 'accepted' : 'untested';
+    return { result, code: exitCode.ok, message: null, hint: null };
+  } catch (fault) {
+    if (surroundings.signal.aborted) throw fault;
+    if (late.aborted) {
+      return failed(exitCode.unreachable, `no answer within ${CHECK_MS / 1_000} s`, again.doctor);
+    }
+    if (fault instanceof CredentialsError) return failed(exitCode.credentials, fault.message, again.doctor);
+    const error = complaintFrom(fault, again);
+    if (!(error instanceof Complaint)) throw error;
+    const isLogin =
+      error.details.code === 'credential-rejected' || error.exitCode === exitCode.unauthenticated;
+    return failed(error.exitCode, error.message, isLogin ? again.login : again.doctor);
+  }
+}
+
+/** The keychain in which `entry` is the one that is found. */
+function keychainOf(
+  { usedBy, source, format }: Entry,
+  options: FileOptions,
+  env: Surroundings['env'],
+): Keychain {
+  const files = filesFor(options, env);
+  if (usedBy.includes('default')) return defaultKeychain(files);
+  const variable = env[source];
+  if (format === 'variable' && variable !== undefined) {
+    return defaultKeychain({ env: { [source]: variable }, home: '' });
+  }
+  const flavor = usedBy.includes('docker') ? 'docker' : 'containers';
+  return dockerKeychain({ ...files, path: source, flavor });
+}
+
+/** Where Docker and Podman come to different entries. That one of them finds none is seen in the list. */
+function differencesIn(entries: readonly Entry[]): readonly Difference[] {
+  return [...new Set(entries.map(({ registry }) => registry))].flatMap((registry) => {
+    const usedBy = (reader: 'docker' | 'podman') =>
+      entries.find((entry) => entry.registry === registry && entry.usedBy.includes(reader));
+    const [docker, podman] = [usedBy('docker'), usedBy('podman')];
+    return docker === undefined || podman === undefined || docker === podman
+      ? []
+      : [{ registry, docker, podman }];
+  });
+}
+
+function shownEntry({ source, helper, key }: Entry, env: Surroundings['env']): string {
+  const place = shownPlace(source, env);
+  return helper === null ? `${place} ${toVisible(JSON.stringify(key))}` : `${place} › ${helper}`;
+}
+
+function statusJson(
+  rows: readonly Row[],
+  differences: readonly Difference[],
+  problems: Listing['problems'],
+): object {
+  const placeOf = ({ source, key, helper }: Entry) => ({ source, key, helper });
+  return {
+    credentials: rows.map(({ entry, checked }) => ({
+      registry: entry.registry,
+      ...placeOf(entry),
+      kind: entry.type,
+      username: entry.username,
+      expiresAt: entry.expiresAt === null ? null : new Date(entry.expiresAt).toISOString(),
+      expired: entry.expiresAt === null ? null : entry.expiresAt <= Date.now(),
+      usedBy: entry.usedBy.map(readerName),
+      shadowedBy: entry.shadowedBy,
+      fault: entry.fault,
+      check: checked === null ? null : { result: checked.result, message: checked.message },
+    })),
+    differences: differences.map(({ registry, docker, podman }) => ({
+      registry,
+      docker: placeOf(docker),
+      podman: placeOf(podman),
+    })),
+    problems: problems.map(({ source, kind, why }) => ({ source, kind, message: why })),
+  };
+}
+
+function readerName(reader: Entry['usedBy'][number]): 'reg' | 'docker' | 'podman' {
+  return reader === 'default' ? 'reg' : reader;
+}
+
+interface Page {
+  readonly env: Surroundings['env'];
+  readonly paint: Paint;
+  /** Epoch milliseconds. */
+  readonly now: number;
+  readonly check: boolean;
+}
+
+/** A table, the registry of a shadowed entry left out. Colours are put on when its columns have their widths. */
+function renderStatus(rows: readonly Row[], { env, paint, now, check }: Page): string {
+  const titles = ['REGISTRY', 'USER', 'SOURCE', 'KIND', 'EXPIRES', 'USED BY', ...(check ? ['CHECK'] : [])];
+  const cells = rows.map(({ entry, checked }, i) => [
+    rows[i - 1]?.entry.registry === entry.registry ? '' : toVisible(entry.registry),
+    toVisible(entry.username ?? '–'),
+    entry.helper === null
+      ? shownPlace(entry.source, env)
+      : `${shownPlace(entry.source, env)} › ${entry.helper}`,
+    kindOf(entry),
+    expiryText(entry.expiresAt, now),
+    users(entry),
+    ...(check ? [checked === null ? '–' : checkText[checked.result]] : []),
+  ]);
+  const widths = titles.map((title, i) => Math.max(title.length, ...cells.map((row) => row[i]?.length ?? 0)));
+  const line = (row: readonly string[]): string =>
+    row
+      .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+      .join('  ')
+      .trimEnd();
+  const body = cells.map((row, i) => {
+    const text = line(row);
+    if (rows[i]?.entry.usedBy.length === 0) return paint('faint', text);
+    return text.replace('✗', paint('bad', '✗')).replace('✓', paint('good', '✓'));
+  });
+  return [paint('faint', line(titles)), ...body].map((text) => `${text}\n`).join('');
+}
+
+const checkText = {
+  accepted: '✓ accepted',
+  refused: '✗ refused',
+  untested: '– not asked for',
+  failed: '✗ failed',
+} as const satisfies Record<Checked['result'], string>;
+
+function kindOf({ type, fault }: Entry): string {
+  if (fault !== null) return '✗ unusable';
+  switch (type) {
+    case 'password':
+      return 'password';
+    case 'identity':
+      return 'identity token';
+    case 'registry':
+      return 'registry token';
+    case null:
+      return '–';
+  }
+}
+
+/** `1h 20m left`, `2h 5m ago ✗`. */
+function expiryText(expiresAt: number | null, now: number): string {
+  if (expiresAt === null) return '–';
+  return expiresAt > now ? `${spanText(expiresAt - now)} left` : `${spanText(now - expiresAt)} ago ✗`;
+}
+
+const units = [
+  ['d', 86_400],
+  ['h', 3_600],
+  ['m', 60],
+  ['s', 1],
+] as const;
+
+/** The two largest units that are not zero. */
+function spanText(ms: number): string {
+  let left = Math.max(1, Math.round(ms / 1_000));
+  const parts: string[] = [];
+  for (const [unit, seconds] of units) {
+    const count = Math.floor(left / seconds);
+    left -= count * seconds;
+    if (count > 0) parts.push(`${count}${unit}`);
+    if (parts.length === 2 || (parts.length > 0 && count === 0)) break;
+  }
+  return parts.join(' ');
+}
+
+/** Who would use it. */
+function users({ usedBy }: Entry): string {
+  if (usedBy.length === 0) return 'nobody';
+  return usedBy.length === 3 ? 'all' : usedBy.map(readerName).join(', ');
 }

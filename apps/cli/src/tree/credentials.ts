@@ -5,7 +5,8 @@
  */
 
 import { type Command, Option } from 'commander';
-import type { CredentialInstallOptions, CredentialOptions } from '../commands/credential.ts';
+import type { CredentialOptions } from '../commands/credential.ts';
+import type { CredentialInstallOptions } from '../commands/credential-install.ts';
 import type { LoginOptions } from '../commands/login.ts';
 import type { LogoutOptions } from '../commands/logout.ts';
 import type { StatusOptions } from '../commands/status.ts';
@@ -137,7 +138,7 @@ Examples:
     )
     .action(
       act(async (registry: string, options: CredentialInstallOptions) => {
-        const { installCredentialHelper } = await import('../commands/credential.ts');
+        const { installCredentialHelper } = await import('../commands/credential-install.ts');
         return installCredentialHelper(registry, options, surroundings);
       }),
     );

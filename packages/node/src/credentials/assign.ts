@@ -6,7 +6,7 @@
  */
 
 import { member, objectIn, shown, textIn } from './config.ts';
-import type { Flavor } from './config-file.ts';
+import { type Flavor, helperIn } from './config-file.ts';
 import { configAt, editConfig } from './edit.ts';
 import { isHelperName } from './helper.ts';
 import { type Names, namesOf } from './names.ts';
@@ -59,6 +59,18 @@ export async function assignHelper(
     return { config, work: async () => ({ path, key, before: helperNames(path, before), after }) };
   };
   return options.dryRun === true ? change(await configAt(path)).work() : editConfig(path, change);
+}
+
+/** Whether a config names `docker-credential-<helper>` for a registry. Rejects as `assignHelper` does. */
+export async function helperIsNamed(
+  registry: string,
+  helper: string,
+  options: Omit<AssignOptions, 'dryRun'> = {},
+): Promise<boolean> {
+  const { flavor = 'docker' } = options;
+  const { registry: asked } = namesOf(registry, flavor);
+  const path = options.path ?? loginPath(flavor, options);
+  return helperIn(path, await configAt(path), asked, flavor)?.helper === helper;
 }
 
 /** Each helper that `credHelpers` names, by registry. */

@@ -1,4 +1,4 @@
-export { type Assigned, type AssignOptions, assignHelper } from './assign.ts';
+export { type Assigned, type AssignOptions, assignHelper, helperIsNamed } from './assign.ts';
 export { chainKeychains } from './chain.ts';
 export type { Flavor } from './config-file.ts';
 export type { DefaultKeychainOptions } from './default.ts';
