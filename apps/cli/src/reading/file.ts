@@ -27,7 +27,8 @@ export async function writeFileWhole(
   try {
     try {
       for await (const chunk of chunks) await telling(path, () => writeAll(file, chunk));
-      if (target.mode !== null) await telling(path, () => file.chmod(target.mode ?? 0));
+      const { mode } = target;
+      if (mode !== null) await telling(path, () => file.chmod(mode));
     } finally {
       await file.close();
     }
