@@ -135,39 +135,51 @@ function blameForSilence({ to, code }: Failure & { kind: 'network' }): ReturnTyp
   return isOwnRefusal(code) ? 'caller' : 'network';
 }
 
-/** What happened and what to do about it: one paragraph of plain text, on one line, without secrets. */
-export function describe(failure: Failure): string {
+/** A text that names the policy, or another for those who have none. */
+type Told = (named: string, unnamed?: string) => string;
+
+const named: Told = (text) => text;
+const unnamed: Told = (_, text = '') => text;
+
+/**
+ * What happened and what to do about it: one paragraph of plain text, on one line, without secrets.
+ *
+ * @param options.policy `false` does not name the settings of the policy, for a program whose user writes none
+ */
+export function describe(failure: Failure, options: { readonly policy?: boolean } = {}): string {
+  const told = options.policy === false ? unnamed : named;
   switch (failure.kind) {
     case 'challenge-unusable':
-      return describeChallenge(failure);
+      return describeChallenge(failure, told);
     case 'scheme-downgrade': {
       const { registry, realm } = failure;
       const known = realm === null ? 'a pair names its token server' : `its tokens come from ${shown(realm)}`;
       const mend = realm === null ? 'take its pair out of the policy' : 'let this client forget the registry';
       return (
         `${shown(registry)} asks for the password itself, by Basic, although ${known}. An attacker would do that, so nothing ` +
-        `was sent. If the registry really changed, ${mend}; else tell its operator.`
+        `was sent. ${told(`If the registry really changed, ${mend}; else tell`, 'Tell')} its operator.`
       );
     }
     case 'realm-forbidden': {
       const { registry, realm, reason } = failure;
-      return `${shown(registry)} sends clients to ${shown(realm)} for a token. That ${contactWords[reason]}, so nothing was sent. ${contactAdvice(failure)}`;
+      return `${shown(registry)} sends clients to ${shown(realm)} for a token. That ${contactWords[reason]}, so nothing was sent.${contactAdvice(failure, told)}`;
     }
     case 'realm-untrusted': {
       const { registry, realm, reason, pair } = failure;
       const advice =
         reason === 'not-https'
-          ? 'The registry must name an https realm.'
-          : `If the two belong together, add to the policy: ${pairLine(pair)}.`;
+          ? ' The registry must name an https realm.'
+          : told(` If the two belong together, add to the policy: ${pairLine(pair)}.`);
       return (
         `${shown(registry)} sends clients to ${shown(realm)} for a token, but ${releaseWords[reason]}, so no credential was ` +
-        `sent. A client that does not check would have sent it there. ${advice}`
+        `sent. A client that does not check would have sent it there.${advice}`
       );
     }
     case 'insecure-transport':
       return (
-        `${shown(failure.url)} is plain http, where everyone on the way can read a credential, so none was sent. Use https, ` +
-        `or add ${literal(failure.host)} to policy.insecureHosts if the network in between is yours.`
+        `${shown(failure.url)} is plain http, where everyone on the way can read a credential, so none was sent. Use https` +
+        told(`, or add ${literal(failure.host)} to policy.insecureHosts if the network in between is yours`) +
+        '.'
       );
     case 'credential-missing': {
       const { registry, realm, status, problems } = failure;
@@ -182,7 +194,7 @@ export function describe(failure: Failure): string {
       const who =
         realm === null ? shown(registry) : `${shown(realm)}, asked for a token for ${shown(registry)},`;
       const instead = anonymousPull
-        ? " A policy with rejectedCredential: 'anonymous-pull' would have gone on without it."
+        ? told(" A policy with rejectedCredential: 'anonymous-pull' would have gone on without it.")
         : '';
       return `${who} refused the credential with ${status}${said(problems)}. It is wrong, expired or revoked: sign in to ${hostOf(registry)} again.${instead}`;
     }
@@ -201,7 +213,8 @@ export function describe(failure: Failure): string {
       return describeRefusal(failure);
     case 'token-invalid': {
       const { realm, status, reason } = failure;
-      return `${shown(realm)} answered ${status} ${tokenWords[reason]}. Its operator must mend the token server, or the registry must name another.`;
+      const limit = reason === 'too-large' ? told(' (policy.limits.tokenBodyBytes)') : '';
+      return `${shown(realm)} answered ${status} ${tokenWords[reason]}${limit}. Its operator must mend the token server, or the registry must name another.`;
     }
     case 'token-redirected': {
       const { realm, status, location } = failure;
@@ -218,8 +231,8 @@ export function describe(failure: Failure): string {
           ? 'It does not say how long to wait'
           : `It asks to wait ${seconds(retryAfterMs)}`;
       return (
-        `${shown(realm)} answered 429${said(problems)}: too many token requests from this address or account. ${wait}, and ` +
-        'policy.deadlineMs and policy.retry allow no more. Try later, or sign in: anonymous limits are lower.'
+        `${shown(realm)} answered 429${said(problems)}: too many token requests from this address or account. ${wait}${told(', and policy.deadlineMs and policy.retry allow no more')}. ` +
+        'Try later, or sign in: anonymous limits are lower.'
       );
     }
     case 'denied':
@@ -233,12 +246,13 @@ export function describe(failure: Failure): string {
       const { from, to, reason, hops } = failure;
       const after = hops === 0 ? '' : `, after ${hops} redirects,`;
       const target = to === '' ? 'elsewhere' : `to ${shown(to)}`;
-      return `${shown(from)} redirects${after} ${target}. That ${redirectWords[reason]}, so it was not followed. ${redirectAdvice(reason)}`;
+      return `${shown(from)} redirects${after} ${target}. That ${redirectWords[reason]}, so it was not followed.${redirectAdvice(reason, told)}`;
     }
     case 'limit':
       return (
-        `${shown(failure.url)} asks for another token after ${failure.max} were obtained for this one request ` +
-        '(policy.limits.grants). The registry does not accept what its token server issues: tell their operator.'
+        `${shown(failure.url)} asks for another token after ${failure.max} were obtained for this one request` +
+        `${told(' (policy.limits.grants)')}. ` +
+        'The registry does not accept what its token server issues: tell their operator.'
       );
     case 'network': {
       const { url, to, phase, code, message } = failure;
@@ -246,7 +260,7 @@ export function describe(failure: Failure): string {
       if (isOwnRefusal(code)) {
         const advice =
           code === blockedAddressCode
-            ? ' A name that a peer chose may not lead there, unless policy.realms.pairs has it beside the registry.'
+            ? ` A name that a peer chose may not lead there${told(', unless policy.realms.pairs has it beside the registry')}.`
             : '';
         return `Nothing was sent to ${peer}${shown(url)} (${cut(toVisible(code))}: ${quoted(message)}).${advice}`;
       }
@@ -255,12 +269,12 @@ export function describe(failure: Failure): string {
     case 'deadline': {
       const { registry, realm, ms } = failure;
       const slow = realm === null ? 'the credential look-up' : shown(realm);
-      return `No authorization for ${shown(registry)} within ${seconds(ms)} (policy.deadlineMs): ${slow} did not answer in time. Try again, or allow more time.`;
+      return `No authorization for ${shown(registry)} within ${seconds(ms)}${told(' (policy.deadlineMs)')}: ${slow} did not answer in time. Try again, or allow more time.`;
     }
   }
 }
 
-function describeChallenge(failure: Failure & { kind: 'challenge-unusable' }): string {
+function describeChallenge(failure: Failure & { kind: 'challenge-unusable' }, told: Told): string {
   const url = shown(failure.url);
   switch (failure.reason) {
     case 'absent':
@@ -280,7 +294,7 @@ function describeChallenge(failure: Failure & { kind: 'challenge-unusable' }): s
     case 'unsupported-scheme': {
       const offered = failure.offered.slice(0, 5).map(quoted).join(', ');
       return (
-        `${url} answered 401 and offers ${offered}, none of which policy.schemes lets this client answer. Its operator must ` +
+        `${url} answered 401 and offers ${offered}, none of which ${told('policy.schemes lets this client answer', 'this client can answer')}. Its operator must ` +
         'offer Bearer or Basic.'
       );
     }
@@ -393,7 +407,7 @@ export const credentialWords = {
 } as const satisfies Record<CredentialFault, string>;
 
 export const tokenWords = {
-  'too-large': 'with a body larger than policy.limits.tokenBodyBytes',
+  'too-large': 'with a body larger than is read',
   'not-json': 'with something that is no JSON object: mostly a sign-in or error page',
   'no-token': 'without a token in it',
   'not-a-token': 'with a token that has characters no header may hold',
@@ -434,26 +448,31 @@ const phaseAdvice = {
   unknown: 'Check the network and try again.',
 } as const satisfies Record<NetworkPhase, string>;
 
-function contactAdvice({ registry, realm, reason }: Failure & { kind: 'realm-forbidden' }): string {
+function contactAdvice(
+  { registry, realm, reason }: Failure & { kind: 'realm-forbidden' },
+  told: Told,
+): string {
   // Nobody's token server is where a cloud keeps credentials: that line is not offered.
   if (Object.hasOwn(addressWords, reason) && reason !== 'metadata') {
-    return `If this is meant, add to the policy: ${pairLine({ registry, realm: originOf(realm) })}.`;
+    return told(` If this is meant, add to the policy: ${pairLine({ registry, realm: originOf(realm) })}.`);
   }
   // Q17
-  if (reason === 'not-https') return `Its operator must let it write an https realm, ${proxyHeader}.`;
-  return 'Its operator must correct the realm of its challenge.';
+  if (reason === 'not-https') return ` Its operator must let it write an https realm, ${proxyHeader}.`;
+  return ' Its operator must correct the realm of its challenge.';
 }
 
-function redirectAdvice(reason: RedirectReason): string {
+function redirectAdvice(reason: RedirectReason, told: Told): string {
   switch (reason) {
     case 'cross-origin':
-      return "policy.redirects.crossOrigin: 'bare' or 'anonymous' follows it without what is for the registry.";
+      return told(
+        " policy.redirects.crossOrigin: 'bare' or 'anonymous' follows it without what is for the registry.",
+      );
     case 'hops':
-      return 'policy.redirects.max is the limit; a longer chain is mostly a loop.';
+      return ` ${told('policy.redirects.max is the limit; a', 'A')} longer chain is mostly a loop.`;
     case 'downgrade':
-      return `Its operator must let it write https URLs, ${proxyHeader}.`;
+      return ` Its operator must let it write https URLs, ${proxyHeader}.`;
     default:
-      return 'Its operator must correct it.';
+      return ' Its operator must correct it.';
   }
 }
 

@@ -129,6 +129,17 @@ group('describe', () => {
     },
   );
 
+  test.each(failures.map((failure, index) => [index, failure.kind, failure] as const))(
+    '%i %s: for a program without a policy, the same without its settings',
+    (_, __, failure) => {
+      const text = describe(failure, { policy: false });
+      expect(text).not.toMatch(/policy|rejectedCredential/);
+      expect(text).not.toMatch(/undefined|null|\bNaN\b| {2}|\.\.|\( /);
+      expect(text.endsWith('.')).toBe(true);
+      expect(describe(failure).startsWith(text.slice(0, 40))).toBe(true);
+    },
+  );
+
   test('a realm that is not trusted: the line to add can be pasted, whatever the host is called', () => {
     const line = (realm: string): string => {
       const pair = { registry: 'https://registry.example', realm };
