@@ -94,7 +94,7 @@ function complaintOf(
 ): Complaint | null {
   const { head, failure } = answer;
   if (failure !== null && head.status >= 200 && head.status < 300) {
-    if (quiet !== true) stderr.write(`reg: ${visibleText(describe(failure))}\n`);
+    if (quiet !== true) stderr.write(`reg: ${visibleText(describe(failure, { policy: false }))}\n`);
     return null;
   }
   const complaint = complaintAbout(answer, again);

@@ -41,7 +41,7 @@ export function complaintFrom(error: unknown, again: Again): unknown {
 
 /** What a failed handshake, or a request without an answer, is told as. */
 export function complaintOf(failure: Failure, again: Again): Complaint {
-  return new Complaint(codeOfFailure(failure), describe(failure), {
+  return new Complaint(codeOfFailure(failure), describe(failure, { policy: false }), {
     code: failure.kind,
     hint: hintFor(failure, again),
   });

@@ -86,9 +86,11 @@ async function takeBack(client: Client, begun: Delivered<unknown>): Promise<stri
     const { head, raw, failure } = await client.request({ method: 'DELETE', url: upload });
     await raw.discard();
     if (head.status < 300 || head.status === 404) return null;
-    return failure === null ? `DELETE was answered with ${head.status}` : describe(failure);
+    return failure === null
+      ? `DELETE was answered with ${head.status}`
+      : describe(failure, { policy: false });
   } catch (error) {
-    if (isRegistryAuthError(error)) return describe(error.failure);
+    if (isRegistryAuthError(error)) return describe(error.failure, { policy: false });
     if (error instanceof SendError) return error.message;
     throw error;
   }

@@ -342,7 +342,7 @@ function evidenceOf(failure: Failure): readonly string[] {
       return [`asked ${how} for a token for ${asked}`, ...said(failure.problems)];
     }
     default:
-      return [describe(failure)];
+      return [describe(failure, { policy: false })];
   }
 }
 
