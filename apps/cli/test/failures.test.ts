@@ -191,7 +191,7 @@ describe('a command that fails says what happened, what can be run next, and exi
     const { host } = await registryFor({ auth: 'bearer', users, repositories });
     const { stderr } = await run(['tags', `${host}/team/app`, ...asAlice.args], {
       ...asAlice.run,
-      terminal: 60,
+      terminal: 44,
     });
     const lines = stripVTControlCharacters(stderr).trimEnd().split('\n');
     expect(lines.length).toBeGreaterThan(4);
@@ -203,7 +203,7 @@ describe('a command that fails says what happened, what can be run next, and exi
           .filter((line) => line.includes(' ', 6))
           .map((line) => line.length),
       ),
-    ).toBeLessThanOrEqual(60);
+    ).toBeLessThanOrEqual(44);
   });
 });
 
