@@ -156,8 +156,7 @@ const cors: Check<Scene> = {
 
 async function lookAtClocks(scene: Scene): Promise<Decision> {
   const answered = await scene.answered();
-  const token = scene.token.hasBegun ? await scene.token.get() : null;
-  return decideClock(skewsIn(answered, token), answered, scene.about);
+  return decideClock(skewsIn(answered, await scene.pingToken.get()), answered);
 }
 
 /** What is to be looked at. */

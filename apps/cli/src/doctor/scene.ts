@@ -96,6 +96,14 @@ export class Scene {
     return ask(await this.#client.get(), { method: 'GET', url }, this.#signal);
   });
 
+  /** The token that it came to, which is asked for again only where the registry refused it. */
+  readonly pingToken = new Once(async () => {
+    const { tokens, url } = await this.ping.get();
+    if (tokens.at(-1)?.answer.head.status !== 200) return null;
+    const about = { url: new URL(url), method: 'GET', scopes: '' };
+    return tokenFor(await this.#client.get(), about, this.#signal);
+  });
+
   /** What a pull would begin with; `null` for a whole registry. */
   readonly pull = new Once(async () => this.#pull(await this.#client.get()));
 

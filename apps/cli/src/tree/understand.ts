@@ -61,7 +61,7 @@ Examples:
       .description('Find out why a registry cannot be used, and what to do about it.')
       .argument('<reference|registry>', 'an image, a repository, or a registry')
       .option('--offline', 'look at this machine only')
-      .option('--push', 'check what a push needs too; nothing is left behind')
+      .option('--push', 'check what a push needs too; the upload it begins is taken back')
       .option('--browser <origin>', 'check what a web page at this origin needs too')
       .option('--only <check>', 'run this check and what it needs; repeatable', repeated)
       .addOption(outputOption(['text', 'json'])),

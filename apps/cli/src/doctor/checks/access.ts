@@ -7,7 +7,7 @@
 
 import { coversScopes, formatScopes, missingScopes, parseScopes } from '@reg/core';
 import type { About } from '../about.ts';
-import { type Decision, ok, run, skipped, unknown } from '../finding.ts';
+import { type Decision, type Fix, ok, run, skipped, unknown } from '../finding.ts';
 import type { Answered, TokenFacts, UploadFacts } from '../gather/requests.ts';
 import { access, bare, problemOf, said, waiting } from './failure.ts';
 import { isAbout } from './handshake.ts';
@@ -20,8 +20,11 @@ export interface Skew {
   readonly by: string;
 }
 
-/** What docker-registry forgives when it checks `nbf` and `exp`; a `Date` has whole seconds. */
+/** What docker-registry forgives when it checks `nbf` and `exp`. */
 const FORGIVEN_MS = 60_000;
+
+/** Dates and tokens leave out what a second has begun: half of one, on average. */
+const HALF_A_SECOND_MS = 500;
 
 /** Clocks that differ, by the `Date` of every answer and the times in a token. */
 export function skewsIn(answered: readonly Answered[], token: TokenFacts | null): readonly Skew[] {
@@ -32,8 +35,7 @@ export function skewsIn(answered: readonly Answered[], token: TokenFacts | null)
     at: number,
   ): void => {
     const date = Date.parse(headers.find(([name]) => name === 'date')?.[1] ?? '');
-    // Half of the second that it leaves out.
-    if (Number.isFinite(date)) skews.push({ who, ms: date + 500 - at, by: 'Date' });
+    if (Number.isFinite(date)) skews.push({ who, ms: date + HALF_A_SECOND_MS - at, by: 'Date' });
   };
   for (const { responses, tokens } of answered) {
     for (const { head, at } of responses) note('the registry', head.headers, at);
@@ -44,7 +46,7 @@ export function skewsIn(answered: readonly Answered[], token: TokenFacts | null)
   const claims = token?.claims ?? null;
   if (claims === null || sentAt === null) return skews;
   const { issuedAt, notBefore, expiresAt } = claims;
-  const begins = Math.max(issuedAt ?? -Infinity, notBefore ?? -Infinity);
+  const begins = Math.max(issuedAt ?? -Infinity, notBefore ?? -Infinity) + HALF_A_SECOND_MS;
   if (begins > sentAt + FORGIVEN_MS)
     skews.push({ who: 'the token server', ms: begins - sentAt, by: 'the token' });
   // A token that is made on demand ends a life after now, by the clock of whoever made it.
@@ -56,7 +58,7 @@ export function skewsIn(answered: readonly Answered[], token: TokenFacts | null)
 }
 
 /** `clock.skew` */
-export function decideClock(skews: readonly Skew[], answered: readonly Answered[], about: About): Decision {
+export function decideClock(skews: readonly Skew[], answered: readonly Answered[]): Decision {
   if (skews.length === 0) return skipped('no answer says what time it is');
   const worst = skews.reduce((a, b) => (Math.abs(b.ms) > Math.abs(a.ms) ? b : a));
   const evidence = [...new Set(skews.map(({ who, ms, by }) => `${who}, by ${by}: ${sideOf(ms)}`))];
@@ -70,35 +72,35 @@ export function decideClock(skews: readonly Skew[], answered: readonly Answered[
   const refused = answered.some(
     ({ failure }) => isAbout(failure, 'denied') && failure.reason === 'token-refused',
   );
-  const isServers = Number.isFinite(differ) && differ > FORGIVEN_MS;
   const summary = `${worst.who} is ${seconds(worst.ms)} s ${worst.ms > 0 ? 'ahead of' : 'behind'} this machine`;
-  if (isServers || refused) {
+  const what = 'tokens say from when to when they are good, and 60 s are forgiven';
+  if (refused && differ > FORGIVEN_MS) {
     return {
       status: 'problem',
-      summary: isServers ? `${summary}, and not with the registry` : summary,
-      evidence: [...evidence, 'tokens say from when to when they are good: beyond 60 s they are refused'],
+      summary: `${summary}, the other server is not, and tokens are refused`,
+      evidence: [...evidence, what],
       cause: 'clock-skew',
       fix: clocks(worst.who),
     };
   }
   return {
     status: 'warning',
-    summary: `${summary}: tokens say from when to when they are good, expect some 401`,
-    evidence,
+    summary: `${summary}: expect some 401`,
+    evidence: [...evidence, what],
     cause: 'clock-skew',
-    fix: clocks('this machine', about.name),
+    fix: clocks('whichever is off'),
   };
 }
 
-function clocks(who: string, other = 'the others'): ReturnType<typeof run> {
+function clocks(who: string): Fix {
   return run(
     'timedatectl status   # "System clock synchronized" must be yes',
-    `set the clock of ${who} by NTP, as that of ${other}: chronyc tracking, or timedatectl set-ntp true, on each machine`,
+    `set the clock of ${who} by NTP: look at this machine by this command, and at the servers too; timedatectl set-ntp true, or chronyc makestep`,
   );
 }
 
 function sideOf(ms: number): string {
-  return `${seconds(ms)} s ${ms < 0 ? 'behind' : 'ahead'}`;
+  return Math.abs(ms) < 1_500 ? 'in step' : `${seconds(ms)} s ${ms < 0 ? 'behind' : 'ahead'}`;
 }
 
 function seconds(ms: number): number {
@@ -153,7 +155,7 @@ function actionsIn(granted: string): string {
   return granted.includes(' ') ? granted : granted.slice(granted.lastIndexOf(':') + 1);
 }
 
-export function pushRight({ name, repository, commands }: About): ReturnType<typeof run> {
+export function pushRight({ name, repository, commands }: About): Fix {
   return run(
     commands.login,
     `have the owner of ${name}/${repository} grant your account "push", or sign in with one that has it (a token needs the scope of writing too)`,

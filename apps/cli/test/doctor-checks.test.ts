@@ -1,0 +1,466 @@
+/** What the doctor makes of facts: tables, without a registry. */
+
+import { describe, expect, test } from 'vitest';
+import { failures } from '../../../packages/core/test/error-samples.ts';
+import { aboutOf } from '../src/doctor/about.ts';
+import { decideClock, decideGrant, decideUpload, type Skew, skewsIn } from '../src/doctor/checks/access.ts';
+import { decideCors } from '../src/doctor/checks/cors.ts';
+import { decideEntries, decideHelper, spanOf } from '../src/doctor/checks/credentials.ts';
+import { problemOf } from '../src/doctor/checks/failure.ts';
+import { connectionFault, decideConnection, decideRoute, decideTls } from '../src/doctor/checks/network.ts';
+import type { CheckId, Decision } from '../src/doctor/finding.ts';
+import type { CorsFacts } from '../src/doctor/gather/cors.ts';
+import type { CredentialFacts } from '../src/doctor/gather/credentials.ts';
+import type { NetworkFault, TlsFacts } from '../src/doctor/gather/network.ts';
+import type { Answered, TokenFacts } from '../src/doctor/gather/requests.ts';
+import { type Check, runChecks, withNeeds } from '../src/doctor/run.ts';
+import { anyTarget } from '../src/registry/argument.ts';
+
+const about = aboutOf(anyTarget('registry.example:5000/team/app', {}), {});
+const pushing = aboutOf(anyTarget('registry.example:5000/team/app', {}), { push: true });
+
+const causeOf = (decision: Decision | null): string | null =>
+  decision !== null && 'cause' in decision ? decision.cause : null;
+
+describe('the runner', () => {
+  const check = (id: CheckId, needs: readonly CheckId[], decision: Decision): Check<null> => ({
+    id,
+    needs,
+    look: () => decision,
+  });
+  const ok: Decision = { status: 'ok', summary: 'good' };
+  const bad: Decision = {
+    status: 'problem',
+    summary: 'bad\u001b[2J',
+    cause: 'dns-failed',
+    fix: { text: 'x'.repeat(5_000), command: 'a\nb', line: null },
+  };
+
+  test('what needs a check with a problem is skipped, and so is what needs that', async () => {
+    const findings = await runChecks(
+      [
+        check('dns.resolve', [], bad),
+        check('tcp.connect', ['dns.resolve'], ok),
+        check('tls.chain', ['tcp.connect'], ok),
+        check('proxy.route', [], ok),
+      ],
+      null,
+    );
+    expect(findings.map(({ status, summary }) => [status, summary])).toEqual([
+      ['problem', 'bad\\u{1b}[2J'],
+      ['skipped', 'not looked at: it needs dns.resolve'],
+      ['skipped', 'not looked at: it needs tcp.connect'],
+      ['ok', 'good'],
+    ]);
+  });
+
+  test('what does not apply keeps nothing from being looked at, and what cannot be said does', async () => {
+    const here: Decision = { status: 'skipped', summary: 'not here' };
+    const findings = await runChecks(
+      [
+        check('tls.chain', [], here),
+        check('v2.ping', ['tls.chain'], ok),
+        check('realm.reach', [], { ...here, blocks: true }),
+        check('creds.accepted', ['realm.reach'], ok),
+      ],
+      null,
+    );
+    expect(findings.map(({ status }) => status)).toEqual(['skipped', 'ok', 'skipped', 'skipped']);
+  });
+
+  test('texts are visible and bounded, commands are one line', async () => {
+    const [finding] = await runChecks([check('dns.resolve', [], bad)], null);
+    expect(finding?.fix?.text.length).toBeLessThan(1_100);
+    expect(finding?.fix?.command).toBe('a\\nb');
+  });
+
+  test('a check brings along all that it needs', () => {
+    const checks = [
+      check('dns.resolve', [], ok),
+      check('tcp.connect', ['dns.resolve'], ok),
+      check('tls.chain', ['tcp.connect'], ok),
+      check('rate.limit', [], ok),
+    ];
+    expect([...withNeeds(checks, ['tls.chain'])].toSorted()).toEqual([
+      'dns.resolve',
+      'tcp.connect',
+      'tls.chain',
+    ]);
+  });
+});
+
+describe('a failed handshake', () => {
+  test.each(failures.map((failure) => [failure.kind, failure] as const))(
+    '%s has a cause and a fix',
+    (_, failure) => {
+      const { status, summary, fix } = problemOf(failure, about);
+      expect(status).toBe('problem');
+      expect(summary).not.toContain('undefined');
+      expect(fix.command ?? fix.line).not.toBeNull();
+      // A query may hold a signature.
+      expect(JSON.stringify(problemOf(failure, about))).not.toContain('QUERYSECRET');
+    },
+  );
+
+  test.each([
+    ['https://harbor.corp/service/token', 'external_url: https://registry.example:5000   # harbor.yml'],
+    ['https://gitlab.corp/jwt/auth', "external_url 'https://gitlab.corp'   # gitlab.rb"],
+    ['https://auth.corp/auth', 'auth.token.realm: https://auth.corp/auth   # config.yml of the registry'],
+  ])('the line for the realm of %s is that of its product', (https, line) => {
+    const realm = https.replace('https:', 'http:');
+    const registry = 'https://registry.example:5000';
+    const failure = { kind: 'realm-forbidden', registry, realm, reason: 'not-https' } as const;
+    expect(problemOf(failure, about)).toMatchObject({ cause: 'realm-plain-http', fix: { line } });
+  });
+});
+
+describe('connections', () => {
+  const end = new URL('https://registry.example:5000');
+  const fault = (code: string, phase: NetworkFault['phase'] = 'tls', message = code): NetworkFault => ({
+    phase,
+    code,
+    message,
+  });
+
+  test.each([
+    [fault('ENOTFOUND', 'lookup'), 'dns-failed'],
+    [fault('EAI_AGAIN', 'lookup'), 'dns-failed'],
+    [fault('ECONNREFUSED', 'connect'), 'connection-refused'],
+    [fault('ETIMEDOUT', 'connect'), 'connection-timeout'],
+    [fault('EHOSTUNREACH', 'connect'), 'connection-timeout'],
+    [fault('CERT_HAS_EXPIRED'), 'certificate-expired'],
+    [fault('CERT_NOT_YET_VALID'), 'certificate-not-yet-valid'],
+    [fault('ERR_TLS_CERT_ALTNAME_INVALID'), 'certificate-wrong-host'],
+    [fault('DEPTH_ZERO_SELF_SIGNED_CERT'), 'unknown-authority'],
+    [fault('SELF_SIGNED_CERT_IN_CHAIN'), 'unknown-authority'],
+    [fault('UNABLE_TO_VERIFY_LEAF_SIGNATURE'), 'unknown-authority'],
+    [fault('ERR_REG_CERTS'), 'certs-unusable'],
+    [fault('ERR_SSL_WRONG_VERSION_NUMBER'), 'registry-speaks-http'],
+    [fault('EPROTO', 'tls', 'packet length too long'), 'registry-speaks-http'],
+    [fault('ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', 'head'), 'client-certificate-wanted'],
+    [fault('ECONNRESET', 'head'), null],
+  ])('%j', (given, cause) => {
+    expect(causeOf(connectionFault(given, end, about))).toBe(cause);
+  });
+
+  test('what fails through a proxy is the proxy', () => {
+    const route = { kind: 'proxy', proxy: 'http://proxy.corp:3128', variable: 'HTTPS_PROXY' } as const;
+    const decision = decideConnection({ ms: 3, fault: fault('ERR_PROXY_TUNNEL', 'connect') }, route, about);
+    expect(decision).toMatchObject({
+      cause: 'proxy-in-the-way',
+      fix: { command: 'export NO_PROXY="$NO_PROXY",registry.example' },
+    });
+  });
+
+  test('a variable that names no proxy', () => {
+    const message = 'https_proxy holds no URL of a proxy';
+    expect(decideRoute({ kind: 'unusable', variable: 'https_proxy', message })).toMatchObject({
+      cause: 'proxy-unusable',
+      fix: { command: 'unset https_proxy' },
+    });
+  });
+
+  const now = Date.UTC(2026, 10, 23);
+  const tls = (names: readonly string[], days = 90): TlsFacts => ({
+    fault: null,
+    certificate: {
+      subject: 'CN=registry.example',
+      issuer: 'CN=Corp CA',
+      names,
+      from: now - 86_400_000,
+      to: now + days * 86_400_000,
+      top: 'CN=Corp CA',
+    },
+    authority: null,
+    folder: '/home/a/.docker/certs.d/registry.example:5000',
+  });
+
+  test.each([
+    [15, 'ok'],
+    [14, 'warning'],
+    [1, 'warning'],
+  ])('a certificate with %i days left is %s', (days, status) => {
+    expect(decideTls(tls(['registry.example'], days), about, now)).toMatchObject({ status });
+  });
+
+  test('a wrong name is mended by one that the certificate has, quoted where a shell would read it', () => {
+    const wrong = fault('ERR_TLS_CERT_ALTNAME_INVALID');
+    const named = { ...tls(['*.corp', 'harbor.corp']), fault: wrong };
+    expect(decideTls(named, about, now)).toMatchObject({
+      fix: {
+        command: 'reg doctor harbor.corp:5000/team/app',
+        line: 'subjectAltName = DNS:registry.example',
+      },
+    });
+    const hostile = { ...tls(["$(id)'$&"]), fault: wrong };
+    const { fix } = decideTls(hostile, about, now) as Decision & {
+      readonly fix: { readonly command: string };
+    };
+    expect(fix.command).toBe("reg doctor '$(id)'\\''$&:5000/team/app'");
+  });
+
+  test('the folder of an authority is where it is looked for', () => {
+    const unknown = { ...tls([]), fault: fault('UNABLE_TO_VERIFY_LEAF_SIGNATURE') };
+    expect(decideTls(unknown, about, now)).toMatchObject({
+      fix: {
+        command:
+          'mkdir -p /home/a/.docker/certs.d/registry.example:5000 && cp FILE /home/a/.docker/certs.d/registry.example:5000/ca.crt',
+      },
+    });
+  });
+});
+
+describe('clocks', () => {
+  // In the middle of a second, as a moment is on average.
+  const at = Date.UTC(2026, 10, 23, 12) + 500;
+  const answered = (about: Partial<Answered> = {}): Answered => ({
+    url: 'https://registry.example:5000/v2/',
+    head: null,
+    failure: null,
+    problems: [],
+    responses: [],
+    tokens: [],
+    grant: null,
+    identified: true,
+    policy: null,
+    ...about,
+  });
+  const saying = (ms: number) => ({
+    type: 'response' as const,
+    at,
+    head: { status: 401, headers: [['date', new Date(at + ms).toUTCString()] as const] },
+    problems: [],
+    body: null,
+  });
+  const issuing = (ms: number) => ({
+    url: 'https://auth.example/token',
+    answer: {
+      type: 'token-response' as const,
+      at,
+      sentAt: at,
+      head: { status: 200, headers: [['date', new Date(at + ms).toUTCString()] as const] },
+      text: '{}',
+      retryAfterMs: null,
+    },
+  });
+  const refused = {
+    kind: 'denied',
+    url: 'https://registry.example:5000/v2/',
+    status: 401,
+    reason: 'token-refused',
+    asked: '',
+    challenged: '',
+    granted: null,
+    anonymous: false,
+    problems: [],
+  } as const;
+
+  test.each([
+    [0, 0, false, 'ok', null],
+    [59_000, 59_000, false, 'ok', null],
+    [74_000, 74_000, false, 'warning', 'ahead of'],
+    [90_000, 90_000, true, 'warning', 'ahead of'],
+    [0, 90_000, true, 'problem', 'the token server is 90 s ahead of'],
+    [-90_000, 0, true, 'problem', 'the registry is 90 s behind'],
+    [0, 90_000, false, 'warning', 'the token server is 90 s ahead of'],
+  ])('registry %i ms, token server %i ms, refused: %j', (registry, authority, isRefused, status, words) => {
+    const one = answered({
+      responses: [saying(registry)],
+      tokens: [issuing(authority)],
+      failure: isRefused ? refused : null,
+    });
+    const decision = decideClock(skewsIn([one], null), [one]);
+    expect(decision.status).toBe(status);
+    if (words !== null) expect(decision.summary).toContain(words);
+  });
+
+  const claims = { issuer: null, subject: null, audience: [], access: null, others: [] };
+  const token = (issuedAt: number, expiresAt: number, endsAt: number): TokenFacts => ({
+    asked: '',
+    granted: null,
+    failure: null,
+    expiresAt: endsAt,
+    claims: { ...claims, issuedAt, notBefore: issuedAt, expiresAt },
+  });
+  const byToken = (facts: TokenFacts): readonly number[] => {
+    const skews: readonly Skew[] = skewsIn([answered({ tokens: [issuing(0)] })], facts);
+    return skews.filter(({ by }) => by === 'the token').map(({ ms }) => Math.round(ms / 1_000));
+  };
+
+  test('a token that is not valid yet', () => {
+    expect(byToken(token(at + 90_000, at + 390_000, at + 300_000))).toContain(90);
+  });
+
+  test('a token that is made on demand and is old', () => {
+    expect(byToken(token(at - 90_000, at + 210_000, at + 300_000))).toEqual([-90]);
+  });
+
+  test('a token that its server keeps for a while says nothing of its clock', () => {
+    expect(byToken(token(at - 90_000, at + 210_000, at + 60_000))).toEqual([]);
+  });
+});
+
+describe('grants', () => {
+  const asked = 'repository:team/app:pull,push';
+  const got = (granted: string | null): TokenFacts => ({
+    asked,
+    granted,
+    claims: null,
+    expiresAt: null,
+    failure: null,
+  });
+
+  test.each([
+    [asked, 'ok', null],
+    ['repository:team/app:pull,push,delete', 'ok', null],
+    [null, 'ok', null],
+    ['repository:team/app:pull', 'problem', 'token-lacks-push'],
+    // Who may not even pull is told so by the repository itself.
+    ['', 'warning', 'repository-missing-or-denied'],
+    ['repository:team/other:pull,push', 'warning', 'repository-missing-or-denied'],
+  ])('asked for push, got %j', (granted, status, cause) => {
+    const decision = decideGrant(got(granted), pushing);
+    expect([decision.status, causeOf(decision)]).toEqual([status, cause]);
+  });
+});
+
+describe('uploads', () => {
+  const begun = (location: string | null, status = 202) => ({
+    begun: {
+      url: 'https://registry.example:5000/v2/team/app/blobs/uploads/',
+      head: { status, headers: [] },
+      failure: null,
+      problems: [],
+      responses: [],
+      tokens: [],
+      grant: null,
+      identified: true,
+      policy: null,
+    },
+    location,
+    ended: true,
+  });
+
+  test.each([
+    ['https://registry.example:5000/v2/x?_state=SECRET', 202, null],
+    ['http://registry.example:5000/v2/x?_state=SECRET', 202, 'upload-location-downgraded'],
+    [null, 405, 'upload-refused'],
+    [null, 403, 'token-lacks-push'],
+  ])('%j with %i', (location, status, cause) => {
+    const decision = decideUpload(begun(location, status), pushing);
+    expect(causeOf(decision)).toBe(cause);
+    expect(JSON.stringify(decision)).not.toContain('SECRET');
+  });
+});
+
+describe('web pages', () => {
+  const page = 'https://app.example';
+  const whole = {
+    'access-control-allow-origin': page,
+    'access-control-expose-headers': 'Docker-Content-Digest, www-authenticate',
+    'access-control-allow-headers': 'Accept, Authorization',
+  };
+  type Headers = Readonly<Record<string, string>>;
+  const facts = (
+    plain: Headers,
+    preflight: Headers,
+    status = 204,
+    who: 'registry' | 'token server' = 'registry',
+  ): CorsFacts => {
+    const answer = (request: string, code: number, headers: Headers) => ({
+      who,
+      request: `${request} https://registry.example:5000/v2/`,
+      status: code,
+      headers: Object.entries(headers),
+    });
+    return {
+      origin: page,
+      answers: [{ plain: answer('GET', 401, plain), preflight: answer('OPTIONS', status, preflight) }],
+    };
+  };
+  const without = (name: keyof typeof whole): Headers =>
+    Object.fromEntries(Object.entries(whole).filter(([header]) => header !== name));
+
+  test.each([
+    [facts(whole, whole), null],
+    [facts({ ...whole, 'access-control-allow-origin': '*' }, whole), null],
+    [facts(without('access-control-allow-origin'), whole), `Access-Control-Allow-Origin: ${page}`],
+    [
+      facts({ ...whole, 'access-control-allow-origin': 'https://other.example' }, whole),
+      `Access-Control-Allow-Origin: ${page}`,
+    ],
+    [
+      facts(without('access-control-expose-headers'), whole),
+      'Access-Control-Expose-Headers: WWW-Authenticate',
+    ],
+    [facts({ ...whole, 'access-control-expose-headers': '*' }, whole), null],
+    [facts(without('access-control-expose-headers'), whole, 204, 'token server'), null],
+    // Q75
+    [facts(whole, whole, 401), `Access-Control-Allow-Origin: ${page}`],
+    [facts(whole, without('access-control-allow-origin')), `Access-Control-Allow-Origin: ${page}`],
+    [facts(whole, without('access-control-allow-headers')), 'Access-Control-Allow-Headers: Authorization'],
+    // Requirement 144: `*` does not stand for Authorization.
+    [
+      facts(whole, { ...whole, 'access-control-allow-headers': '*' }),
+      'Access-Control-Allow-Headers: Authorization',
+    ],
+  ])('%#', (given, line) => {
+    const decision = decideCors(given, 'registry.example:5000');
+    expect('fix' in decision ? decision.fix.line : null).toBe(line);
+  });
+});
+
+describe('credentials', () => {
+  const facts = (about: Partial<CredentialFacts>): CredentialFacts => ({
+    from: 'stored',
+    trail: [],
+    first: null,
+    fault: null,
+    found: null,
+    end: null,
+    ...about,
+  });
+
+  test.each([
+    ['helper-missing', null],
+    ['helper-failing', 'docker-credential-vault list'],
+    ['helper-hanging', 'timeout 10 docker-credential-vault list'],
+  ] as const)('%s: the program, and the line that names it', (kind, command) => {
+    const fault = {
+      kind,
+      source: '/home/a/.docker/config.json',
+      helper: 'docker-credential-vault',
+      named: { setting: '"credsStore": "vault"', line: 4 },
+      message: 'did not answer within 5 s',
+    };
+    expect(decideHelper(facts({ fault }), about)).toMatchObject({
+      status: 'problem',
+      cause: kind,
+      fix: { command, line: '"credsStore": "vault"   # /home/a/.docker/config.json, line 4' },
+    });
+  });
+
+  test('a conflict says whom each tool would be', () => {
+    const conflict = {
+      docker: { username: 'alice', source: 'config.json' },
+      podman: { username: null, source: 'auth.json' },
+    };
+    expect(decideEntries({ conflict, ambiguous: null }, facts({}), about)).toMatchObject({
+      evidence: ['Docker takes config.json (alice)', 'Podman and Skopeo take auth.json'],
+      fix: {
+        command:
+          'reg logout registry.example:5000 && reg login registry.example:5000 -u NAME --password-stdin < FILE',
+      },
+    });
+  });
+
+  test.each([
+    [1_000, '1 s'],
+    [119_000, '119 s'],
+    [120_000, '2 min'],
+    [7_200_000, '2 h'],
+    [172_800_000, '2 d'],
+  ])('%i ms are %s', (ms, text) => {
+    expect(spanOf(ms)).toBe(text);
+  });
+});

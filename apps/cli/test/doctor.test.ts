@@ -1,0 +1,538 @@
+/** `reg doctor` as a command: what it asks for, what it prints, and how it ends. What it finds is in `doctor-cases.test.ts`. */
+
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { allow, canary, type Registry, type RegistryOptions } from '@reg/testing';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { authority, serveTls } from '../../../packages/node/test/certificates.ts';
+import { programs } from '../../../packages/node/test/programs.ts';
+import { checkIds, type Diagnosis, type Finding } from '../src/doctor/finding.ts';
+import { type Ran, registryFor, run } from './run.ts';
+import { matchesSchema } from './schema.ts';
+
+const password = canary('password');
+
+/** Alice may pull and push `team/app`, everyone pull `library/busybox`. */
+const declared = {
+  auth: 'bearer',
+  users: { alice: password },
+  repositories: {
+    'team/app': { tags: ['1.0'], access: { alice: ['pull', 'push'] } },
+    'library/busybox': { visibility: 'public', tags: ['latest'] },
+  },
+} as const satisfies RegistryOptions;
+
+/** A home, whose Docker config has these entries. */
+function homeWith(auths: Readonly<Record<string, object>>): string {
+  const home = mkdtempSync(join(tmpdir(), 'home-'));
+  onTestFinished(() => rmSync(home, { recursive: true }));
+  mkdirSync(join(home, '.docker'));
+  writeFileSync(configIn(home), JSON.stringify({ auths }, null, 2), { mode: 0o600 });
+  return home;
+}
+
+const configIn = (home: string): string => join(home, '.docker', 'config.json');
+
+const login = (username: string, secret: string) => ({
+  auth: Buffer.from(`${username}:${secret}`).toString('base64'),
+});
+
+interface Seen extends Ran {
+  readonly diagnosis: Diagnosis;
+  readonly check: (id: Finding['id']) => Finding | undefined;
+}
+
+/** Runs it with JSON, which is held against its schema. */
+async function doctor(args: readonly string[], home = homeWith({})): Promise<Seen> {
+  const ran = await run(['doctor', ...args, '-o', 'json'], { env: { HOME: home } });
+  if (ran.stdout === '') throw new Error(ran.stderr);
+  const diagnosis = matchesSchema('doctor', ran.stdout) as Diagnosis;
+  expect(ran.code).toBe(diagnosis.exitCode);
+  return { ...ran, diagnosis, check: (id) => diagnosis.checks.find((check) => check.id === id) };
+}
+
+const requestsOf = ({ requests }: Registry): readonly string[] =>
+  requests.map(({ method, url, status }) => `${method} ${url.replace(/\?.*/, '')} ${status}`);
+
+/** Somebody at a registry who trusts its token server, which on loopback is on a port of its own. */
+async function aliceAt(options: RegistryOptions = declared): Promise<{
+  readonly registry: Registry;
+  readonly home: string;
+  readonly trust: readonly string[];
+}> {
+  const registry = await registryFor(options);
+  const home = homeWith({ [registry.host]: login('alice', password) });
+  return { registry, home, trust: ['--trust-realm', registry.pair.realm] };
+}
+
+async function serve(answer: RequestListener): Promise<string> {
+  const server = createServer(answer);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    server.closeAllConnections();
+    return new Promise((resolve) => server.close(() => resolve()));
+  });
+  // A listening TCP server has an address of this kind.
+  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+describe('what it asks for', () => {
+  test('a repository costs the handshake of /v2/, a token and the repository', async () => {
+    const { registry, home, trust } = await aliceAt();
+    const { diagnosis, code } = await doctor([`${registry.host}/team/app`, ...trust], home);
+    expect(diagnosis).toMatchObject({
+      about: `${registry.host}/team/app`,
+      registry: registry.url,
+      repository: 'team/app',
+      problems: 0,
+      warnings: 0,
+    });
+    expect(code).toBe(0);
+    expect(requestsOf(registry)).toEqual([
+      'GET /v2/ 401',
+      'GET /token 200',
+      'GET /v2/ 200',
+      'GET /token 200',
+      'GET /v2/team/app/tags/list 200',
+    ]);
+  });
+
+  test('a push needs no other token than its own, and takes back the upload that it begins', async () => {
+    const { registry, home, trust } = await aliceAt({
+      ...declared,
+      tokens: { format: 'jwt' },
+      repositories: { 'team/app': { tags: ['1.0'] } },
+    });
+    const { diagnosis, check } = await doctor([`${registry.host}/team/app`, '--push', ...trust], home);
+    expect(diagnosis.problems).toBe(0);
+    expect(check('scope.grant')?.summary).toContain('got all of it');
+    expect(check('upload.location')?.summary).toContain('begun and taken back');
+    expect(requestsOf(registry).slice(3)).toEqual([
+      'GET /token 200',
+      'GET /v2/team/app/tags/list 200',
+      'POST /v2/team/app/blobs/uploads/ 202',
+      // What ends an upload is a right of its own.
+      'GET /token 200',
+      expect.stringMatching(/^DELETE \/v2\/team\/app\/blobs\/uploads\/.+ 204$/),
+    ]);
+  });
+
+  test('who may push and not delete leaves an upload that has nothing in it', async () => {
+    const { registry, home, trust } = await aliceAt();
+    const { diagnosis, check } = await doctor([`${registry.host}/team/app`, '--push', ...trust], home);
+    expect(check('upload.location')).toMatchObject({ status: 'ok' });
+    expect(check('upload.location')?.summary).toContain('left to be forgotten');
+    expect(diagnosis.problems + diagnosis.warnings).toBe(0);
+  });
+
+  test('a whole registry costs its /v2/, and one that asks for nothing costs one request for each question', async () => {
+    const { registry, home, trust } = await aliceAt();
+    await doctor([registry.host, ...trust], home);
+    expect(registry.requests).toHaveLength(3);
+    const open = await registryFor({ ...declared, auth: 'none' });
+    const { diagnosis } = await doctor([`${open.host}/team/app:1.0`]);
+    expect(diagnosis.problems).toBe(0);
+    expect(requestsOf(open)).toEqual(['GET /v2/ 200', 'GET /v2/team/app/manifests/1.0 200']);
+  });
+
+  test('--offline asks nobody', async () => {
+    const { registry, home } = await aliceAt();
+    const { diagnosis } = await doctor([`${registry.host}/team/app`, '--offline'], home);
+    expect(registry.requests).toHaveLength(0);
+    expect(diagnosis.checks.map(({ id }) => id)).toEqual(checkIds.slice(0, 6));
+  });
+
+  test('--only makes the check, what it needs, and nothing else', async () => {
+    const { registry, home, trust } = await aliceAt();
+    const { diagnosis } = await doctor(
+      [`${registry.host}/team/app`, '--only', 'challenge.realm', ...trust],
+      home,
+    );
+    expect(diagnosis.checks.map(({ id }) => id)).toEqual([
+      'proxy.route',
+      'dns.resolve',
+      'tcp.connect',
+      'tls.chain',
+      'v2.ping',
+      'challenge.parse',
+      'challenge.realm',
+    ]);
+  });
+
+  test('--only upload.location is about a push', async () => {
+    const { registry, home, trust } = await aliceAt();
+    const { check } = await doctor(
+      [`${registry.host}/team/app`, '--only', 'upload.location', ...trust],
+      home,
+    );
+    expect(check('upload.location')?.status).toBe('ok');
+  });
+});
+
+describe('a command line that cannot be meant ends with 2', () => {
+  test.each([
+    [['--only', 'tls'], "there is no check 'tls': is it tls.chain"],
+    [['--only', 'nonsense'], "there is no check 'nonsense': there are config.read, creds.source"],
+    [['--only', 'cors.headers'], 'cors.headers takes --browser ORIGIN'],
+    [['--only', 'tls.chain', '--offline'], 'tls.chain takes no --offline'],
+    [['--browser', 'app.example'], '--browser takes the origin of a page'],
+    [['--browser', 'https://app.example/path'], '--browser takes the origin of a page'],
+    [['--ca-file', '/no/such/file'], '--ca-file'],
+  ])('%j', async (args, message) => {
+    const { code, stdout, stderr } = await run(['doctor', 'registry.example', ...args]);
+    expect(code).toBe(2);
+    expect(stdout).toBe('');
+    expect(stderr).toContain(message);
+    expect(stderr).toMatch(/^hint: reg /m);
+  });
+});
+
+describe('what it prints', () => {
+  test('a line for each check, and for each problem what to do, in 80 columns', async () => {
+    const registry = await registryFor(declared);
+    const home = homeWith({ [registry.host]: login('alice', canary('wrong password')) });
+    const args = ['doctor', `${registry.host}/team/app`, '--trust-realm', registry.pair.realm];
+    allow(JSON.parse(readFileSync(configIn(home), 'utf8')).auths[registry.host].auth, registry.tokenUrl);
+    const { stdout, code } = await run(args, { env: { HOME: home, NO_COLOR: '1' }, terminal: 80 });
+    expect(code).toBe(4);
+    expect(stdout).toMatch(/^✓ v2\.ping {12}401 \+ Docker-Distribution-Api-Version$/m);
+    expect(stdout).toMatch(/^✗ creds\.accepted {5}401: the credential was refused$/m);
+    expect(stdout).toMatch(/^– repository\.access {2}not looked at: it needs creds\.accepted$/m);
+    expect(stdout).toContain('\n1 problem. exit 4\n');
+    expect(stdout).toMatch(/^fix 1: the password is wrong, expired or revoked/m);
+    expect(stdout).toContain(`\n       $ reg login ${registry.host} `);
+    expect(stdout).toMatch(/^ {7}rerun: reg doctor .* --only creds\.accepted$/m);
+    const long = stdout.split('\n').filter((line) => line.length > 80);
+    // What is copied is not broken.
+    for (const line of long) expect(line).toMatch(/^ {7}(\$|rerun:)/);
+  });
+
+  test('nothing of colours where there is no terminal', async () => {
+    const registry = await registryFor({ ...declared, auth: 'none' });
+    const { stdout } = await run(['doctor', registry.host], { env: { HOME: homeWith({}) } });
+    expect(stdout).not.toContain('\u001b');
+  });
+
+  test('words of a server that would move the cursor are spelled out', async () => {
+    const host = await serve((_, response) => {
+      const message = '\u001b[2J\u202egnp.exe';
+      response.writeHead(403, {
+        'content-type': 'application/json',
+        'docker-distribution-api-version': 'registry/2.0',
+      });
+      response.end(JSON.stringify({ errors: [{ code: 'DENIED\r\nfix 1: rm -rf ~', message }] }));
+    });
+    for (const output of ['text', 'json']) {
+      const { stdout } = await run(['doctor', `${host}/team/app`, '-o', output], {
+        env: { HOME: homeWith({}) },
+      });
+      expect(stdout).toContain('u{1b}');
+      for (const control of ['\u001b', '\u202e', '\r']) expect(stdout).not.toContain(control);
+      expect(stdout).not.toMatch(/^fix 1: rm/m);
+    }
+  });
+
+  test('a header that is too long to show is cut', async () => {
+    const host = await serve((_, response) => {
+      response.writeHead(401, { 'www-authenticate': `Bearer realm="https://a.example/${'x'.repeat(4_000)}` });
+      response.end();
+    });
+    const { diagnosis, check } = await doctor([`${host}/team/app`]);
+    expect(check('challenge.parse')?.cause).toBe('challenge-malformed');
+    for (const { evidence } of diagnosis.checks)
+      for (const line of evidence) expect(line.length).toBeLessThan(1_100);
+  });
+});
+
+describe('what it finds on this machine', () => {
+  test('a file that others may read is a warning, and no more', async () => {
+    const { registry, home, trust } = await aliceAt();
+    chmodSync(configIn(home), 0o644);
+    const { check, code } = await doctor([`${registry.host}/team/app`, ...trust], home);
+    expect(check('config.read')).toMatchObject({
+      status: 'warning',
+      cause: 'file-exposed',
+      fix: { command: `chmod 600 ${configIn(home)}` },
+    });
+    expect(code).toBe(0);
+  });
+
+  test('a file that is no JSON ends the look-up, and the registry is looked at all the same', async () => {
+    const { registry, home, trust } = await aliceAt();
+    writeFileSync(configIn(home), '{ "auths": ');
+    const { diagnosis, check, code } = await doctor([`${registry.host}/library/busybox`, ...trust], home);
+    expect(check('config.read')).toMatchObject({ status: 'problem', cause: 'config-unreadable' });
+    expect(check('realm.reach')?.status).toBe('ok');
+    expect(diagnosis.problems).toBe(1);
+    expect(code).toBe(8);
+  });
+
+  test('a helper is run once, and its words are told', async () => {
+    const { env, write, note } = programs();
+    write(
+      'docker-credential-vault',
+      'echo run >> "$NOTES/runs"; cat > /dev/null; echo "the vault is sealed" >&2; exit 1',
+    );
+    const registry = await registryFor(declared);
+    const home = homeWith({});
+    writeFileSync(configIn(home), `{\n  "credHelpers": {\n    "${registry.host}": "vault"\n  }\n}`);
+    const { stdout, code } = await run(['doctor', registry.host, '-o', 'json', '--offline'], {
+      env: {
+        ...Object.fromEntries(Object.entries(env).map(([name, value]) => [name, value ?? ''])),
+        HOME: home,
+      },
+    });
+    const { checks } = matchesSchema('doctor', stdout) as Diagnosis;
+    const helper = checks.find(({ id }) => id === 'creds.helper');
+    expect(helper).toMatchObject({ cause: 'helper-failing' });
+    expect(helper?.summary).toContain('the vault is sealed');
+    expect(helper?.fix?.line).toBe(`"${registry.host}": "vault"   # ${configIn(home)}, line 3`);
+    expect(code).toBe(8);
+    expect(note('runs')).toBe('run\n');
+  });
+
+  test('a token that ended is found without asking anyone', async () => {
+    const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+    const jwt = `${part({ alg: 'RS256' })}.${part({ exp: 1_700_000_000 })}.c2lnbmF0dXJl`;
+    const home = homeWith({ 'registry.example': login('alice', jwt) });
+    const { check, code } = await doctor(['registry.example', '--offline'], home);
+    expect(check('creds.expiry')).toMatchObject({ status: 'problem', cause: 'credential-expired' });
+    expect(check('creds.expiry')?.summary).toContain('2023-11-14');
+    expect(code).toBe(4);
+  });
+
+  test('two addresses of one registry with different logins have no order', async () => {
+    const home = homeWith({
+      'https://registry.example/v1/': login('alice', canary('password')),
+      'https://registry.example/v2/': login('bob', canary('password')),
+    });
+    const { check } = await doctor(['registry.example', '--offline'], home);
+    expect(check('creds.duplicates')).toMatchObject({ status: 'problem', cause: 'entries-conflict' });
+  });
+
+  test('Q65: an entry for a namespace is for Podman alone, and Docker takes it for all of the registry', async () => {
+    const home = homeWith({
+      'registry.example': login('alice', canary('password')),
+      'registry.example/team': login('robot', canary('password')),
+    });
+    const { check } = await doctor(['registry.example/team/app', '--offline'], home);
+    expect(check('creds.duplicates')?.evidence).toEqual([
+      expect.stringMatching(/^Docker takes .*\(alice\)$/),
+      expect.stringMatching(/^Podman and Skopeo take .*\(robot\)$/),
+    ]);
+    const { check: other } = await doctor(['registry.example/other/app', '--offline'], home);
+    expect(other('creds.duplicates')?.status).toBe('ok');
+  });
+});
+
+describe('what it finds at the registry', () => {
+  test('nobody signed in, where somebody must', async () => {
+    const registry = await registryFor({ ...declared, auth: 'basic' });
+    const { check, code } = await doctor([`${registry.host}/team/app`]);
+    expect(check('creds.accepted')).toMatchObject({ status: 'problem', cause: 'no-credential' });
+    expect(code).toBe(4);
+  });
+
+  test('a tag that the repository does not have', async () => {
+    const { registry, home, trust } = await aliceAt();
+    const { check, code } = await doctor([`${registry.host}/team/app:2.0`, ...trust], home);
+    expect(check('repository.access')).toMatchObject({
+      cause: 'image-missing',
+      fix: { command: `reg tags ${registry.host}/team/app` },
+    });
+    expect(code).toBe(3);
+  });
+
+  test('Q55: a /v2/ that lets everyone in does not hide a wrong password', async () => {
+    const registry = await registryFor({
+      ...declared,
+      faults: [{ kind: 'status', status: 200, body: '{}', path: '/v2/', times: Number.POSITIVE_INFINITY }],
+    });
+    const wrong = canary('wrong password');
+    allow(wrong, registry.tokenUrl);
+    const home = homeWith({ [registry.host]: login('alice', wrong) });
+    const trust = ['--trust-realm', registry.pair.realm];
+    const { check } = await doctor([`${registry.host}/team/app`, ...trust], home);
+    expect(check('creds.accepted')?.cause).toBe('wrong-password');
+  });
+
+  test('Q34: of a given password that breaks a public pull, that it is not needed', async () => {
+    const registry = await registryFor(declared);
+    const wrong = canary('wrong password');
+    allow(wrong, registry.tokenUrl);
+    const args = [`${registry.host}/library/busybox`, '--trust-realm', registry.pair.realm];
+    const { stdout } = await run(['doctor', ...args, '-u', 'alice', '--password-stdin', '-o', 'json'], {
+      env: { HOME: homeWith({}) },
+      stdin: wrong,
+    });
+    const { checks } = matchesSchema('doctor', stdout) as Diagnosis;
+    const { cause, fix } = checks.find(({ id }) => id === 'creds.accepted') ?? expect.unreachable();
+    expect(cause).toBe('expired-password-breaks-public-pull');
+    expect(fix?.command).toMatch(/ --anonymous$/);
+  });
+
+  test('an identity token that its server replaced is kept: looking twice signs nobody out', async () => {
+    const identityToken = canary('identity token');
+    const registry = await registryFor({
+      ...declared,
+      auth: 'oauth2',
+      users: { alice: { password, identityToken } },
+      tokens: { rotateRefreshTokens: true },
+    });
+    const home = homeWith({ [registry.host]: { identitytoken: identityToken } });
+    for (let time = 0; time < 2; time++) {
+      const { diagnosis } = await doctor(
+        [`${registry.host}/team/app`, '--trust-realm', registry.pair.realm],
+        home,
+      );
+      expect(diagnosis.problems).toBe(0);
+    }
+    expect(readFileSync(configIn(home), 'utf8')).not.toContain(identityToken);
+  });
+
+  test('a clock that is off here alone is a warning', async () => {
+    const { registry, home, trust } = await aliceAt({
+      ...declared,
+      tokens: { format: 'jwt' },
+      clock: () => Date.now() + 90_000,
+    });
+    const { check, code } = await doctor([`${registry.host}/team/app`, ...trust], home);
+    expect(check('clock.skew')?.evidence.join()).toContain('90 s ahead');
+    expect(check('clock.skew')).toMatchObject({ status: 'warning', cause: 'clock-skew' });
+    expect(code).toBe(0);
+  });
+
+  test('of a token that says nothing, that it lacks push is found by what it is refused', async () => {
+    const { registry, home, trust } = await aliceAt({
+      ...declared,
+      repositories: { 'team/app': { tags: ['1.0'], access: { alice: ['pull'] } } },
+    });
+    const { check, code } = await doctor([`${registry.host}/team/app`, '--push', ...trust], home);
+    expect(check('scope.grant')?.status).toBe('ok');
+    expect(check('upload.location')).toMatchObject({ status: 'problem', cause: 'token-lacks-push' });
+    expect(code).toBe(5);
+  });
+
+  test('a web page in the place of a registry', async () => {
+    const host = await serve((_, response) => {
+      response.writeHead(200, { 'content-type': 'text/html' });
+      response.end('<html>Welcome</html>');
+    });
+    const { check, code } = await doctor([`${host}/team/app`]);
+    expect(check('v2.ping')).toMatchObject({ status: 'problem', cause: 'not-a-registry' });
+    expect(code).toBe(9);
+  });
+
+  test('a page of a proxy that nobody named', async () => {
+    const host = await serve((_, response) => {
+      response.writeHead(200, { 'content-type': 'text/html', via: '1.1 filter.corp' });
+      response.end('<html>Sign in</html>');
+    });
+    const { check } = await doctor([`${host}/team/app`]);
+    expect(check('v2.ping')?.cause).toBe('proxy-in-the-way');
+  });
+
+  test('a registry that says nothing is not waited for', async () => {
+    const host = await serve(() => {});
+    const { check, code } = await doctor([`${host}/team/app`, '--timeout', '0.3']);
+    expect(check('v2.ping')).toMatchObject({ status: 'problem', cause: 'connection-timeout' });
+    expect(code).toBe(6);
+  });
+
+  test('nothing listens there', async () => {
+    const { check, code } = await doctor(['127.0.0.1:1/team/app']);
+    expect(check('tcp.connect')).toMatchObject({ status: 'problem', cause: 'connection-refused' });
+    expect(code).toBe(6);
+  });
+
+  test('a token server that asks to wait is not asked again', async () => {
+    const { registry, home, trust } = await aliceAt({
+      ...declared,
+      faults: [{ server: 'token', kind: 'retry-after', value: 7, times: Number.POSITIVE_INFINITY }],
+    });
+    const { check, code } = await doctor([`${registry.host}/team/app`, ...trust], home);
+    expect(check('rate.limit')).toMatchObject({ status: 'problem', cause: 'rate-limited' });
+    expect(check('rate.limit')?.fix?.command).toMatch(/^sleep 7; reg doctor /);
+    expect(code).toBe(7);
+    expect(registry.count({ server: 'token' })).toBe(1);
+  });
+
+  test.each([
+    [{ kind: 'wrong-json' }, 'token-unusable'],
+    [{ kind: 'redirect', location: 'https://elsewhere.example/' }, 'token-unusable'],
+    [{ kind: 'status', status: 404 }, 'token-unusable'],
+    [{ kind: 'reset', at: 'before-head' }, 'realm-unreachable'],
+  ] as const)('a token server with %j', async (fault, cause) => {
+    const { registry, home, trust } = await aliceAt({
+      ...declared,
+      faults: [{ server: 'token', times: Number.POSITIVE_INFINITY, ...fault }],
+    });
+    const { diagnosis } = await doctor([`${registry.host}/team/app`, ...trust], home);
+    expect(diagnosis.checks.filter(({ status }) => status === 'problem')).toMatchObject([{ cause }]);
+  });
+
+  test('a realm where a cloud keeps credentials is never asked', async () => {
+    const registry = await registryFor({
+      ...declared,
+      faults: [{ kind: 'realm', realm: 'https://169.254.169.254/token', times: Number.POSITIVE_INFINITY }],
+    });
+    const { check } = await doctor([`${registry.host}/team/app`]);
+    expect(check('challenge.realm')).toMatchObject({ cause: 'realm-forbidden' });
+  });
+});
+
+describe('TLS', () => {
+  test('--insecure is a warning that says what is wrong with the certificate', async () => {
+    const server = await serveTls(authority().server(), (_, response) => response.end('{}'));
+    const at = `registry.example:${server.port}`;
+    const there = ['--resolve', `${at}:127.0.0.1`];
+    const { check, code } = await doctor([at, '--insecure', ...there]);
+    expect(check('tls.chain')).toMatchObject({ status: 'warning', cause: 'certificate-unchecked' });
+    expect(code).toBe(0);
+    const { check: verified } = await doctor([at, ...there]);
+    expect(verified('tls.chain')).toMatchObject({ status: 'problem' });
+  });
+
+  test('a certificate that ends soon is a warning', async () => {
+    const signer = authority();
+    const home = homeWith({});
+    writeFileSync(join(home, 'ca.crt'), signer.ca);
+    const until = Date.now() + 5 * 86_400_000;
+    const server = await serveTls(signer.server({ names: ['registry.example'], until }), (_, response) =>
+      response.end('{}'),
+    );
+    const at = `registry.example:${server.port}`;
+    const { check } = await doctor(
+      [at, '--ca-file', join(home, 'ca.crt'), '--resolve', `${at}:127.0.0.1`],
+      home,
+    );
+    expect(check('tls.chain')).toMatchObject({ status: 'warning', cause: 'certificate-ends-soon' });
+    expect(check('tls.chain')?.summary).toMatch(/4 days left/);
+  });
+
+  test('a registry that wants a client certificate', async () => {
+    const signer = authority();
+    const home = homeWith({});
+    writeFileSync(join(home, 'ca.crt'), signer.ca);
+    const server = await serveTls(
+      {
+        ...signer.server({ names: ['registry.example'] }),
+        ca: signer.ca,
+        requestCert: true,
+        rejectUnauthorized: true,
+      },
+      (_, response) => response.end('{}'),
+    );
+    const at = `registry.example:${server.port}`;
+    const { diagnosis } = await doctor(
+      [at, '--ca-file', join(home, 'ca.crt'), '--resolve', `${at}:127.0.0.1`],
+      home,
+    );
+    expect(diagnosis.checks.find(({ status }) => status === 'problem')?.cause).toBe(
+      'client-certificate-wanted',
+    );
+  });
+});
