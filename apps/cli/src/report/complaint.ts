@@ -65,7 +65,7 @@ export function renderComplaint(
     const words = [code, said].filter((text) => text !== '').join(': ');
     lines.push(INDENT + wrapped(cut(toVisible(words)), width));
   }
-  lines.push(paint('faint', 'hint: ') + (details.hint ?? hint));
+  lines.push(paint('faint', 'hint: ') + hintOf(details, hint));
   return `${lines.join('\n')}\n`;
 }
 
@@ -78,8 +78,13 @@ export function complaintJson(complaint: Complaint, hint: string): { readonly er
     message: cut(toVisible(problem.message)),
   }));
   return {
-    error: { code, exit, message: cut(toVisible(message)), hint: details.hint ?? hint, registryErrors },
+    error: { code, exit, message: cut(toVisible(message)), hint: hintOf(details, hint), registryErrors },
   };
+}
+
+/** A hint is a command: half of one is none. */
+function hintOf({ hint = '' }: ComplaintDetails, other: string): string {
+  return hint === '' || hint.length > LONGEST ? other : hint;
 }
 
 /** As wide as `reg: `. */

@@ -40,16 +40,18 @@ export async function replayed(file: string, surroundings: Surroundings): Promis
     if (!(error instanceof SyntaxError || error instanceof TypeError)) throw error;
     // The core signs its messages, and none repeats what is in the file.
     const reason =
-      error instanceof SyntaxError ? 'it is not JSON' : error.message.replace('[@reg/core] ', '');
+      error instanceof SyntaxError
+        ? 'it is not JSON'
+        : error.message.replace('[@reg/core] not a transcript: ', '');
     throw usage(`--replay: ${shown(file)} is no trace that -o json wrote: ${reason}`);
   }
 }
 
 async function textOf(file: string, { stdin, signal }: Surroundings): Promise<string> {
-  const stream: Readable = file === '-' ? stdin : createReadStream(file);
   const parts: Uint8Array[] = [];
   let size = 0;
   try {
+    const stream: Readable = file === '-' ? stdin : createReadStream(file);
     for await (const chunk of addAbortSignal(signal, stream)) {
       const part = Buffer.from(chunk);
       parts.push(part);
