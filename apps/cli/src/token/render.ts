@@ -1,11 +1,12 @@
 /**
  * A report on a token, for people and for programs.
  *
- * Rules of this file: pure; what a server wrote is made visible in text, and is as it is in JSON. JSON is as
+ * Rules of this file: pure; what a server wrote is made visible, in JSON by escapes that change nothing of it. JSON is as
  * `schemas/token.json` has it.
  */
 
 import { coversScopes, formatScopes, missingScopes, type Scope, toVisible } from '@reg/core';
+import { writeJson } from '@reg/core/transcript';
 import type { Paint } from '../terminal/paint.ts';
 import type { Report } from './report.ts';
 
@@ -114,7 +115,7 @@ export function renderJson(report: Report, printed: Printed, inspect: boolean): 
         }
       : {}),
   };
-  return `${JSON.stringify(value, null, 2)}\n`;
+  return `${writeJson(value)}\n`;
 }
 
 function texts(scopes: readonly Scope[]): readonly string[] {
