@@ -32,6 +32,7 @@ export function declareRead(root: Command, { surroundings, act }: Context): void
       `
 Examples:
   reg tags docker.io/library/busybox --limit 10
+  reg tags ghcr.io/o/app --include '^[0-9]' --exclude rc -o json
   reg tags localhost:5000/team/app -u alice --password-stdin < password.txt`,
     )
     .action(
@@ -92,7 +93,10 @@ Examples:
       .command('blob')
       .description('Fetch a blob, and verify its digest.')
       .argument('<reference>', 'like ghcr.io/o/app@sha256:…')
-      .option('--out <file>', 'write it to this file, whole or not at all; `-` is stdout, also a terminal'),
+      .option(
+        '--out <file>',
+        'write it to this file, whole or not at all; `-` is stdout, even if that is a terminal',
+      ),
   )
     .addHelpText('after', '\nExample:\n  reg blob ghcr.io/o/app@sha256:9c1… --out layer.tar.gz')
     .action(
@@ -129,6 +133,7 @@ Examples:
 Examples:
   reg api -i ghcr.io/v2/o/app/tags/list
   reg api -R localhost:5000 /v2/_catalog --paginate
+  reg api -i -R localhost:5000 POST /v2/team/app/blobs/uploads/
   reg api DELETE localhost:5000/v2/team/app/manifests/sha256:9c1…`,
     )
     .action(
