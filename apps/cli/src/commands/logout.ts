@@ -72,8 +72,8 @@ export async function logout(
   } else if (options.quiet !== true) {
     const paint = paintFor(stderr, env, options.color);
     for (const { registry, erased, left } of outcomes) {
-      const places = erased.map((kept) => shownKept(kept, env)).join(', ');
-      if (erased.length > 0) stderr.write(`${paint('good', '✓')} ${registry}: forgotten in ${places}\n`);
+      const where = erased.map((kept) => shownKept(kept, env)).join(', ');
+      if (erased.length > 0) stderr.write(`${paint('good', '✓')} ${registry}: forgotten in ${where}\n`);
       if (erased.length === 0 && left.length === 0) stderr.write(`reg: not logged in to ${registry}\n`);
       for (const namespace of namespacesOf(registry, before, names)) {
         stderr.write(`reg: ${namespace} is a login of its own: reg logout ${quote(namespace)}\n`);
@@ -119,14 +119,20 @@ async function forget(
     after.some(
       ({ source, key, helper }) => source === one.source && key === one.key && helper === one.helper,
     );
-  const keptIn = ({ source, helper }: Entry): Kept => ({ source, helper });
   return {
     registry,
-    erased: entries.filter((entry) => !isLeft(entry)).map(keptIn),
-    left: entries
-      .filter(isLeft)
-      .map((entry) => ({ ...keptIn(entry), why: reasons.get(entry.source) ?? 'its helper keeps it' })),
+    erased: places(entries.filter((entry) => !isLeft(entry))),
+    left: places(entries.filter(isLeft)).map((kept) => ({
+      ...kept,
+      why: reasons.get(kept.source) ?? 'its helper keeps it',
+    })),
   };
+}
+
+/** Each place once, however many names the registry has there. */
+function places(entries: readonly Entry[]): readonly Kept[] {
+  const kept = new Map(entries.map(({ source, helper }) => [`${helper} ${source}`, { source, helper }]));
+  return [...kept.values()];
 }
 
 /** What this command does not write to. */
@@ -178,12 +184,12 @@ function complain(
   const [first] = left;
   if (first === undefined) return undefined;
   if (output === 'json') return exitCode.credentials;
-  const places = left.map(
+  const faults = left.map(
     ({ registry, why, ...kept }) => `${registry} may still be in ${shownKept(kept, env)}: ${toVisible(why)}`,
   );
   const hint =
     first.source === 'DOCKER_AUTH_CONFIG'
       ? 'unset DOCKER_AUTH_CONFIG'
       : `reg status ${quote(first.registry)}`;
-  throw new Complaint(exitCode.credentials, places.join('; '), { hint });
+  throw new Complaint(exitCode.credentials, faults.join('; '), { hint });
 }
