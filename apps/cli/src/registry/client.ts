@@ -12,6 +12,7 @@ import {
   createAuthorizer,
   type Delivered,
   type Keychain,
+  type TokenStore,
 } from '@reg/core/driver';
 import type { ClaimsReader, TranscriptStep } from '@reg/core/transcript';
 import { loadTrust, TrustError } from '@reg/node/network';
@@ -30,7 +31,6 @@ import {
   readConnection,
 } from './options.ts';
 import { ownerOf } from './owner.ts';
-import { storeAt } from './store.ts';
 
 /** One request of the command's. */
 export interface Asked {
@@ -95,7 +95,7 @@ export async function openClient(setting: ClientSetting): Promise<Client> {
     keychain,
     policy,
     transcript: { bodies, ...(claims && { claims }) },
-    ...(store && options.cache !== false ? { store: storeAt(env) } : {}),
+    ...(store && options.cache !== false ? { store: await storeFor(env) } : {}),
     ...(onStep === undefined ? {} : { onStep }),
   });
   const { signal } = surroundings;
@@ -139,6 +139,12 @@ async function keychainFor({ registry, options, given, surroundings }: ClientSet
 function keychainOf({ username, password, source }: GivenCredential, registry: string): Keychain {
   const found = { credential: { type: 'password', username, password }, source } as const;
   return { find: async (origin) => (origin === registry ? found : null) };
+}
+
+/** What names its entries is heavy to load, and not needed without it. */
+async function storeFor(env: Surroundings['env']): Promise<TokenStore> {
+  const { storeAt } = await import('./store.ts');
+  return storeAt(env);
 }
 
 /** The pairs that `reg trust` wrote down. */

@@ -5,7 +5,6 @@
  * by its owner alone from the first byte on; a name that somebody else put there is never opened.
  */
 
-import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -28,6 +27,8 @@ export async function replaceFile(
   { confirm }: ReplaceOptions = {},
 ): Promise<void> {
   const target = await resolveTarget(path);
+  // Heavy to load for those who only read.
+  const { randomBytes } = await import('node:crypto');
   const temporary = `${temporaryPrefix(target.path)}${randomBytes(12).toString('hex')}`;
   // O_EXCL fails on whatever has that name, a link included: it is a new file, or none (attack file-write-05).
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW ?? 0);

@@ -5,13 +5,12 @@
  * trusted for its token server, which never sees the registry's client certificate either (GHSA-whvf-jp7m-59f3). As for those
  * tools the first place that has a folder for the host counts, alone: `*.crt` are authorities, trusted beside Node's own,
  * `*.cert` and `*.key` of one name a client certificate. Half of a pair, or a file that cannot be read, is an error that names
- * it. What was looked at is told; keys are not.
+ * it. What was looked at is told; keys are not. Most hosts have no folder, and what reads certificates takes a command longer to
+ * load than all else: it is loaded when there is one to read.
  */
 
-import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { getCACertificates } from 'node:tls';
 import { configFolder, errorCode, homeFolder, type Owner, readConfigFile } from './config-file.ts';
 
 /** A folder of `certs.d`, or a file in one, that cannot be used. */
@@ -97,13 +96,14 @@ export async function certsFor(host: string, options: CertsOptions = {}): Promis
     if (typeof names !== 'string') files = await readFolder(folder, names, trail);
   }
   const { authorities, pair } = files ?? { authorities: [], pair: null };
+  // `ca` alone would be trusted in place of Node's own.
+  const own = authorities.length === 0 ? null : (await import('node:tls')).getCACertificates('default');
   return {
     authorities,
     certificate: pair?.cert ?? null,
     trail,
     tlsOptions: () => ({
-      // `ca` alone would be trusted in place of Node's own.
-      ...(authorities.length === 0 ? {} : { ca: [...getCACertificates('default'), ...authorities] }),
+      ...(own === null ? {} : { ca: [...own, ...authorities] }),
       ...pair,
     }),
   };
@@ -153,13 +153,17 @@ interface Files {
   readonly pair: { readonly cert: string; readonly key: string } | null;
 }
 
+/** What reads certificates and keys. */
+type Crypto = Pick<typeof import('node:crypto'), 'createPrivateKey' | 'X509Certificate'>;
+
 async function readFolder(folder: string, names: readonly string[], trail: CertsStep[]): Promise<Files> {
+  const crypto: Crypto = await import('node:crypto');
   const authorities: string[] = [];
   let pair: Files['pair'] = null;
   for (const name of names) {
     const path = join(folder, name);
     if (name.endsWith('.crt')) {
-      authorities.push(...certificatesIn(path, await textOf(path)));
+      authorities.push(...certificatesIn(path, await textOf(path), crypto));
       trail.push({ path, found: 'authority' });
     } else if (name.endsWith('.cert')) {
       const keyName = `${name.slice(0, -'.cert'.length)}.key`;
@@ -168,7 +172,7 @@ async function readFolder(folder: string, names: readonly string[], trail: Certs
         throw new CertsError(path, `has no key beside it, ${keyPath}. An authority's name ends in .crt`);
       }
       const counts = pair === null;
-      pair ??= await readPair(path, keyPath);
+      pair ??= await readPair(path, keyPath, crypto);
       trail.push({ path, found: counts ? 'client-certificate' : 'shadowed' });
       trail.push({ path: keyPath, found: counts ? 'client-key' : 'shadowed' });
     } else if (name.endsWith('.key')) {
@@ -181,16 +185,25 @@ async function readFolder(folder: string, names: readonly string[], trail: Certs
   return { authorities, pair };
 }
 
-async function readPair(certPath: string, keyPath: string): Promise<{ cert: string; key: string }> {
+async function readPair(
+  certPath: string,
+  keyPath: string,
+  crypto: Crypto,
+): Promise<{ cert: string; key: string }> {
   const cert = await textOf(certPath);
-  const [leaf] = certificatesIn(certPath, cert);
+  const [leaf] = certificatesIn(certPath, cert, crypto);
   const key = await textOf(keyPath);
   if (leaf === undefined) throw new CertsError(certPath, 'holds no certificate in PEM');
-  if (!belongsTo(leaf, key, keyPath)) throw new CertsError(keyPath, `is not the key of ${certPath}`);
+  if (!belongsTo(leaf, key, keyPath, crypto)) throw new CertsError(keyPath, `is not the key of ${certPath}`);
   return { cert, key };
 }
 
-function belongsTo(leaf: string, key: string, path: string): boolean {
+function belongsTo(
+  leaf: string,
+  key: string,
+  path: string,
+  { X509Certificate, createPrivateKey }: Crypto,
+): boolean {
   try {
     return new X509Certificate(leaf).checkPrivateKey(createPrivateKey(key));
   } catch {
@@ -214,7 +227,7 @@ const begin = '-----BEGIN CERTIFICATE-----';
 const end = '-----END CERTIFICATE-----';
 
 /** Every certificate in a bundle, one PEM text each. */
-function certificatesIn(path: string, text: string): readonly string[] {
+function certificatesIn(path: string, text: string, { X509Certificate }: Crypto): readonly string[] {
   const list: string[] = [];
   for (let at = text.indexOf(begin); at >= 0; ) {
     const until = text.indexOf(end, at);
