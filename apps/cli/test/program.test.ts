@@ -233,6 +233,26 @@ describe('with -o json an error is JSON on stderr', () => {
     expect(matchesSchema('error', stderr)).toMatchObject({ error: { code: 'challenge-unusable', exit: 9 } });
   });
 
+  test('it is all there is on stderr, unless talk is asked for', async () => {
+    const password = canary('password');
+    const args = [
+      'tags',
+      'busybox',
+      '-u',
+      'a',
+      '--password-stdin',
+      '--resolve',
+      'registry-1.docker.io:443:127.0.0.1',
+    ];
+    // Nobody listens on that port of this machine, or it is no registry with such a name.
+    const ran = await run([...args, '-o', 'json'], { stdin: password });
+    expect(matchesSchema('error', ran.stderr)).toMatchObject({ error: { exit: 6 } });
+    expect((await run([...args, '-o', 'json', '-v'], { stdin: password })).stderr).toMatch(
+      /^reg: busybox is short for/,
+    );
+    expect((await run(args, { stdin: password })).stderr).toMatch(/^reg: busybox is short for/);
+  });
+
   test('who is stopped is told nothing', async () => {
     const stop = new AbortController();
     stop.abort(new Stop(130));

@@ -8,6 +8,7 @@
 import type { Color } from '../terminal/paint.ts';
 
 export interface Settings {
+  /** `-q`, or what the tree makes of `-o json`. */
   readonly quiet: boolean;
   /** How often `-v` was given. */
   readonly verbose: number;
@@ -36,7 +37,7 @@ export function settingsIn(args: readonly string[]): Settings {
     const when = optionValue('--color', word, next);
     if (when === 'always' || when === 'never' || when === 'auto') color = when;
   }
-  return { quiet, verbose, color, output };
+  return { quiet: quiet || (output !== 'text' && verbose === 0), verbose, color, output };
 }
 
 /** `--name=value`, or `--name` and the next word. */

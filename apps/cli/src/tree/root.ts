@@ -56,6 +56,11 @@ export function tree(
     .helpOption('-h, --help', 'print this help')
     .helpCommand(false)
     .exitOverride()
+    .hook('preAction', (_, command) => {
+      // Where what went wrong is JSON it is all that stderr holds, so that a program can read it; but `-v` asks for talk.
+      const { output, verbose } = command.opts();
+      if ((output === 'json' || output === 'ndjson') && verbose === 0) command.setOptionValue('quiet', true);
+    })
     .configureHelp({
       minWidthToWrap: 20,
       // What a command takes is in its own help.
