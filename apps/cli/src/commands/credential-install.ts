@@ -57,7 +57,7 @@ export async function installCredentialHelper(
     return;
   }
   stdout.write(renderChange(shownPlace(path, env), before, after, paintFor(stdout, env, options.color)));
-  for (const warning of await consequences(target.registry, name, path, before[key], surroundings)) {
+  for (const warning of await consequences(target.registry, name, { path, key, before }, surroundings)) {
     say(`warning: ${warning}`);
   }
   if (dryRun) return;
@@ -82,10 +82,10 @@ export async function installCredentialHelper(
 async function consequences(
   registry: string,
   name: string,
-  path: string,
-  replaced: string | undefined,
+  { path, key, before }: { readonly path: string; readonly key: string; readonly before: Helpers },
   { env, signal }: Surroundings,
 ): Promise<readonly string[]> {
+  const replaced = before[key];
   const program = `docker-credential-${name}`;
   const warnings: string[] = [];
   if (!isOnPath(program, env)) {
@@ -98,7 +98,8 @@ async function consequences(
       `docker-credential-${replaced} is not asked any more; what it keeps for ${registry} stays there`,
     );
   }
-  const { credentials } = await listCredentials({ path, env, signal });
+  // What is in the file itself: nothing is asked of any helper that it names.
+  const { credentials } = await listCredentials({ path, env, signal, withoutHelpers: Object.values(before) });
   const inline = credentials.find((entry) => entry.registry === registry && entry.helper === null);
   if (inline !== undefined) {
     const who = inline.username === null ? 'the login' : `the login of ${toVisible(inline.username)}`;
