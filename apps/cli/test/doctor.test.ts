@@ -289,7 +289,7 @@ describe('what it finds on this machine', () => {
     const helper = checks.find(({ id }) => id === 'creds.helper');
     expect(helper).toMatchObject({ cause: 'helper-failing' });
     expect(helper?.summary).toContain('the vault is sealed');
-    expect(helper?.fix?.line).toBe(`"${registry.host}": "vault"   # ${configIn(home)}, line 3`);
+    expect(helper?.fix?.line).toBe(`"${registry.host}": "vault"   # ${configIn(home)}:3`);
     expect(code).toBe(8);
     expect(note('runs')).toBe('run\n');
   });

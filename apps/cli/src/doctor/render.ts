@@ -41,7 +41,11 @@ export function renderText(diagnosis: Diagnosis, page: Page): string {
   lines.push('', `${counts.join(', ')}. exit ${exitCode}`);
   const faults = checks.filter(({ fix }) => fix !== null);
   faults.sort((a, b) => Number(a.status === 'warning') - Number(b.status === 'warning'));
-  faults.forEach((finding, index) => {
+  // One thing to do is said once, whoever finds that it is to be done.
+  const todo = faults.filter(
+    ({ fix }, index) => faults.findIndex((other) => other.fix?.text === fix?.text) === index,
+  );
+  todo.forEach((finding, index) => {
     lines.push('', ...fixLines(finding, index + 1, page));
   });
   return `${lines.map((line) => line.trimEnd()).join('\n')}\n`;

@@ -47,8 +47,9 @@ export function skewsIn(answered: readonly Answered[], token: TokenFacts | null)
   if (claims === null || sentAt === null) return skews;
   const { issuedAt, notBefore, expiresAt } = claims;
   const begins = Math.max(issuedAt ?? -Infinity, notBefore ?? -Infinity) + HALF_A_SECOND_MS;
-  if (begins > sentAt + FORGIVEN_MS)
-    skews.push({ who: 'the token server', ms: begins - sentAt, by: 'the token' });
+  if (begins > sentAt + FORGIVEN_MS) {
+    return [...skews, { who: 'the token server', ms: begins - sentAt, by: 'the token' }];
+  }
   // A token that is made on demand ends a life after now, by the clock of whoever made it.
   if (expiresAt !== null && token?.expiresAt != null && issuedAt !== null) {
     const isNew = Math.abs(expiresAt - issuedAt - (token.expiresAt - sentAt)) <= 5_000;
@@ -95,7 +96,7 @@ export function decideClock(skews: readonly Skew[], answered: readonly Answered[
 function clocks(who: string): Fix {
   return run(
     'timedatectl status   # "System clock synchronized" must be yes',
-    `set the clock of ${who} by NTP: look at this machine by this command, and at the servers too; timedatectl set-ntp true, or chronyc makestep`,
+    `set the clock of ${who} by NTP (timedatectl set-ntp true, or chronyc makestep). On each machine this says whether it is`,
   );
 }
 
@@ -262,7 +263,7 @@ export function decideLimit(answered: readonly Answered[], about: About): Decisi
         ...said(limited.problems),
       ],
       cause: 'rate-limited',
-      fix: waiting(ms, about),
+      fix: waiting(ms, !one.identified, about),
     };
   }
   return limits.length === 0 ? ok('no limit is told') : ok(limits.join(', '));

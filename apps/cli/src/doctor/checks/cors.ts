@@ -92,8 +92,8 @@ function fixOf(line: string, { who, request }: CorsAnswer, registry: string): Fi
   const [name = '', value = ''] = line.split(': ');
   const where =
     who === 'registry'
-      ? `to every answer of ${registry}, 401 too: in config.yml of docker-registry as http.headers.${name}: [${value}], in nginx as add_header ${name} "${value}" always;`
-      : 'to every answer of the token server, in nginx as add_header with always';
+      ? `to every answer of ${registry}, 401 too (in config.yml of docker-registry under http.headers, as ${name}: [${value}]; in nginx by add_header with always)`
+      : 'to every answer of the token server (in nginx by add_header with always)';
   const preflight = request.startsWith('OPTIONS')
     ? ' A proxy before it must answer OPTIONS by itself, with 204.'
     : '';

@@ -65,18 +65,19 @@ export function decideSource({ from, trail, first, found }: CredentialFacts, abo
 
 /** `creds.helper` */
 export function decideHelper({ first, fault, found, from }: CredentialFacts, about: About): Decision {
-  if (fault !== null && fault.kind !== 'file') return helperProblem(fault, about);
+  if (fault !== null && fault.kind !== 'file') return helperProblem(fault);
   const helper = first?.helper ?? null;
   if (from !== 'stored' || helper === null) return skipped('no helper is asked');
   const has = found?.source.includes(helper) === true;
   return ok(has ? `${helper} answered` : `${helper} has nothing for ${about.name}`);
 }
 
-function helperProblem({ kind, helper, source, named, message }: CredentialFault, about: About): Decision {
+function helperProblem({ kind, helper, source, named, message }: CredentialFault): Decision {
   const program = helper ?? 'the helper';
-  const place = named?.line == null ? source : `${source}, line ${named.line}`;
-  const line = named === null ? null : `${named.setting}   # ${place}`;
-  const away = `or take its line out of ${place}`;
+  const place = named?.line == null ? source : `${source} (line ${named.line})`;
+  const line =
+    named === null ? null : `${named.setting}   # ${source}${named.line === null ? '' : `:${named.line}`}`;
+  const away = `or take this line out of ${place}`;
   switch (kind) {
     case 'helper-missing':
       return {
@@ -85,7 +86,7 @@ function helperProblem({ kind, helper, source, named, message }: CredentialFault
         evidence: [message],
         cause: 'helper-missing',
         fix: {
-          text: `install ${program} into a folder of PATH, ${away} and sign in again`,
+          text: `install ${program} into a folder of PATH; ${away}, and sign in again`,
           command: null,
           line,
         },
@@ -97,7 +98,7 @@ function helperProblem({ kind, helper, source, named, message }: CredentialFault
         evidence: [`named by ${place}`],
         cause: 'helper-hanging',
         fix: {
-          text: `see what ${program} waits for (a keychain that is locked, a window that nobody sees), ${away} and sign in again`,
+          text: `see what ${program} waits for (a keychain that is locked, a window that nobody sees); ${away}, and sign in again`,
           command: `timeout 10 ${quote(program)} list`,
           line,
         },
@@ -109,7 +110,7 @@ function helperProblem({ kind, helper, source, named, message }: CredentialFault
         evidence: [`named by ${place}`],
         cause: 'helper-failing',
         fix: {
-          text: `mend what ${program} says, ${away} and sign in again: ${about.commands.login}`,
+          text: `mend what ${program} says; ${away}, and sign in again`,
           command: `${quote(program)} list`,
           line,
         },

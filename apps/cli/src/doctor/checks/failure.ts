@@ -6,9 +6,10 @@
  */
 
 import { blockedAddressCode, describe, type Failure, type Problem } from '@reg/core';
+import { quote } from '../../report/shell.ts';
 import type { About } from '../about.ts';
 import { type CauseId, type Fault, type Fix, run, write } from '../finding.ts';
-import { connectionFault, pastProxy } from './network.ts';
+import { connectionFault, pastProxy, told } from './network.ts';
 
 /** `failure` as a problem. */
 export function problemOf(failure: Failure, about: About): Fault {
@@ -91,7 +92,7 @@ function causeOf(failure: Failure, about: About): { readonly cause: CauseId; rea
         ),
       };
     case 'rate-limited':
-      return { cause: 'rate-limited', fix: waiting(failure.retryAfterMs, about) };
+      return { cause: 'rate-limited', fix: waiting(failure.retryAfterMs, false, about) };
     case 'denied':
       return { cause: 'repository-missing-or-denied', fix: access(about, failure.anonymous) };
     case 'redirect-refused':
@@ -209,8 +210,8 @@ function refusedCause(
     return {
       cause: 'token-server-error',
       fix: run(
-        about.commands.doctor,
-        `the token server ${origin} is at fault: its operator finds why in its log. Try again when it is mended`,
+        `${about.commands.trace} -o json > trace.json`,
+        `the token server ${origin} is at fault: show this to its operator, who finds why in its log`,
       ),
     };
   }
@@ -240,25 +241,25 @@ export function access({ name, repository, push, commands }: About, anonymous: b
       );
 }
 
-/** What to do about a limit. */
-export function waiting(retryAfterMs: number | null, { commands }: About): Fix {
+/** What to do about a limit, which mostly is lower for who does not say who they are. */
+export function waiting(retryAfterMs: number | null, anonymous: boolean, { commands }: About): Fix {
   const seconds = retryAfterMs === null ? null : Math.ceil(retryAfterMs / 1_000);
-  return seconds === null
-    ? run(commands.login, 'wait, as long as an hour or six, or sign in: anonymous limits are lower')
-    : run(`sleep ${seconds}; ${commands.doctor}`, `wait ${seconds} s, as it asks`);
+  const wait = seconds === null ? 'wait: limits end after minutes or hours' : `wait ${seconds} s, as it asks`;
+  if (anonymous) return run(commands.login, `${wait}, or sign in: limits are lower for who is nobody`);
+  return run(seconds === null ? commands.doctor : `sleep ${seconds}; ${commands.doctor}`, wait);
 }
 
 function reachable(failure: Failure, { name, commands }: About): Fix {
   const where = 'realm' in failure ? failure.realm : 'url' in failure ? failure.url : null;
   const origin = where === null ? 'the token server' : new URL(where).origin;
   return run(
-    commands.doctor,
-    `this machine cannot use ${origin}, which ${name} names as its token server: its operator must name one that clients reach (auth.token.realm), or DNS, firewall and proxy here must let it through`,
+    where === null ? commands.trace : `curl -v ${quote(bare(where))}`,
+    `see that the token server ${origin} is running, and that DNS, firewall and proxy let this machine get there; else ${name} must name one that clients reach (auth.token.realm)`,
   );
 }
 
 function again({ commands }: About): Fix {
-  return run(commands.doctor, 'try again; if it stays so, look at what is between here and the registry');
+  return run(commands.trace, 'try again; if it stays so, look at what is between here and the registry');
 }
 
 function summaryOf(failure: Failure): string {
@@ -309,7 +310,7 @@ function summaryOf(failure: Failure): string {
     case 'limit':
       return `asked for more than ${failure.max} tokens`;
     case 'network':
-      return `${new URL(failure.url).origin}: ${failure.message} (${failure.code})`;
+      return `${new URL(failure.url).origin}: ${told(failure)}`;
     case 'deadline':
       return `no authorization within ${Math.round(failure.ms / 1_000)} s`;
   }
@@ -337,9 +338,9 @@ function evidenceOf(failure: Failure): readonly string[] {
     case 'rate-limited':
       return said(failure.problems);
     case 'token-refused': {
-      const asked = failure.asked === '' ? 'no scope' : failure.asked;
+      const what = failure.asked === '' ? '' : ` for ${failure.asked}`;
       const how = failure.anonymous ? 'anonymously' : 'with the credential';
-      return [`asked ${how} for a token for ${asked}`, ...said(failure.problems)];
+      return [`it was asked ${how} for a token${what}`, ...said(failure.problems)];
     }
     default:
       return [describe(failure, { policy: false })];

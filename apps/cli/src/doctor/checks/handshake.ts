@@ -122,7 +122,7 @@ function shownChallenge({ scheme, params }: ParsedChallenges['challenges'][numbe
 const BEFORE = 48;
 
 /** The header as it came, and a mark below the first place that is wrong. */
-function pointedAt(header: string, problems: readonly { readonly offset: number }[]): readonly string[] {
+function pointedAt(header: string, problems: ParsedChallenges['problems']): readonly string[] {
   if (header === '') return [];
   const [first] = problems;
   if (first === undefined) return [`WWW-Authenticate: ${header}`];
@@ -130,7 +130,7 @@ function pointedAt(header: string, problems: readonly { readonly offset: number 
   const shown = `${from > 0 ? '…' : ''}${header.slice(from, from + 2 * BEFORE)}`;
   return [
     `WWW-Authenticate: ${shown}`,
-    `${' '.repeat('WWW-Authenticate: '.length + first.offset - from + (from > 0 ? 1 : 0))}^ here`,
+    `${' '.repeat('WWW-Authenticate: '.length + first.offset - from + (from > 0 ? 1 : 0))}^ ${first.message}`,
   ];
 }
 

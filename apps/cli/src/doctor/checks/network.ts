@@ -64,7 +64,7 @@ export function decideConnection({ ms, fault }: ConnectFacts, route: RouteFacts,
     return {
       status: 'problem',
       summary: `the proxy ${route.proxy} does not let it through`,
-      evidence: [`${fault.message} (${fault.code})`],
+      evidence: [told(fault)],
       cause: 'proxy-in-the-way',
       fix: pastProxy(about.registry, route.variable),
     };
@@ -72,7 +72,7 @@ export function decideConnection({ ms, fault }: ConnectFacts, route: RouteFacts,
   return (
     connectionFault(fault, about.registry, about) ?? {
       status: 'problem',
-      summary: `${fault.message} (${fault.code})`,
+      summary: told(fault),
       cause: 'connection-broken',
       fix: run(
         `curl -v ${quote(`${about.registry.origin}/v2/`)}`,
@@ -115,7 +115,7 @@ export function decideTls(facts: TlsFacts, about: About, now: number): Decision 
     return (
       decision ?? {
         status: 'problem',
-        summary: `${fault.message} (${fault.code})`,
+        summary: told(fault),
         evidence: shown,
         cause: 'certificate-refused',
         fix: run(openssl(about.registry), 'look at what the server presents'),
@@ -151,7 +151,7 @@ export function connectionFault(
   now = 0,
 ): Fault | null {
   const { phase, code, message } = fault;
-  const evidence = [`${end.host}: ${message} (${code})`, ...(tls === null ? [] : certificateLines(tls, now))];
+  const evidence = [`${end.host}: ${told(fault)}`, ...(tls === null ? [] : certificateLines(tls, now))];
   const problem = (decision: Omit<Fault, 'status' | 'evidence'>): Fault => ({
     status: 'problem',
     evidence,
@@ -255,6 +255,11 @@ export function connectionFault(
           })
         : null;
   }
+}
+
+/** A fault in words and its code, which is part of some messages. */
+export function told({ code, message }: Pick<NetworkFault, 'code' | 'message'>): string {
+  return message.includes(code) ? message : `${message} (${code})`;
 }
 
 /** A TLS hello was answered by something that is no TLS record. */
