@@ -1,12 +1,15 @@
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { stripVTControlCharacters } from 'node:util';
+import { promisify, stripVTControlCharacters } from 'node:util';
 import { canary, type Fault, type Registry, type RegistryOptions } from '@reg/testing';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { hintIn, type RunOptions, registryFor, run } from './run.ts';
 import { matchesSchema } from './schema.ts';
+
+const hasCurl = spawnSync('curl', ['--version']).status === 0;
+if (!hasCurl) console.log('skipped: handing a header to curl needs curl (apt-get install curl)');
 
 const password = canary('password');
 const options: RegistryOptions = {
@@ -78,18 +81,12 @@ describe('reg token prints a token that works', () => {
     }
   });
 
-  test('-H as a header line for curl', async () => {
+  test.runIf(hasCurl)('-H as a header line for curl', async () => {
     const { stdout, registry } = await tokenFrom(['$host/team/app', '-H']);
     expect(stdout).toMatch(/^Authorization: Bearer \S+\n$/);
     const line = stdout.trimEnd();
     const url = `${registry.url}/v2/team/app/tags/list`;
-    const body = await new Promise<string>((resolve, reject) => {
-      import('node:child_process').then(({ execFile }) =>
-        execFile('curl', ['-q', '-sS', '-H', line, url], (error, out) =>
-          error ? reject(error) : resolve(out),
-        ),
-      );
-    });
+    const { stdout: body } = await promisify(execFile)('curl', ['-q', '-sS', '-H', line, url]);
     expect(body).toBe('{"name":"team/app","tags":["1","2"]}');
   });
 
@@ -185,7 +182,8 @@ describe('a registry without tokens', () => {
     });
     const { stdout } = await tokenFrom(['$host/team/app', '-o', 'json'], open);
     expect(matchesSchema('token', stdout)).toMatchObject({ scheme: null, token: null });
-    expect(execFileSync('sh', ['-c', 'curl -q -sS -H "" --version'], { encoding: 'utf8' })).toMatch(/^curl /);
+    if (hasCurl)
+      expect(execFileSync('curl', ['-q', '-H', '', '--version'], { encoding: 'utf8' })).toMatch(/^curl /);
   });
 });
 

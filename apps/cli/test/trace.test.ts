@@ -114,6 +114,185 @@ describe('reg trace', () => {
   });
 });
 
+describe('what is told of it', () => {
+  test('first who sends it, when, and as whom', async () => {
+    const { stdout } = await traced('$host/team/app', [], { env: { REG_PASSWORD: password } });
+    expect(stdout.split('\n')[0]).toMatch(
+      /^reg \d\S* {2}node \d+\.\d+\.\d+ {2}\w+\/\w+ {2}\d{4}-\d\d-\d\dT[\d:.]+Z {3}credential: alice, from -u and REG_PASSWORD$/,
+    );
+    const { host } = await registryFor({ auth: 'none', repositories: { a: { tags: ['1'] } } });
+    expect((await run(['trace', `${host}/a`, '--anonymous'])).stdout).toContain(
+      'credential: none was asked for\n',
+    );
+    const basic = await registryFor({
+      auth: 'basic',
+      users: { alice: password },
+      repositories: { a: { tags: ['1'] } },
+    });
+    const env = { REG_PASSWORD: password };
+    const asAlice = await run(['trace', `${basic.host}/a`, '-u', 'alice'], { env });
+    expect(asAlice.stdout).toContain('credential: alice, from -u and REG_PASSWORD\n');
+    expect((await run(['trace', `${basic.host}/a`, '--anonymous'])).stdout).toMatch(/credential: none/);
+  });
+
+  test('last how many requests, how long, where that went, and how it ended', async () => {
+    const { stdout } = await traced('$host/team/app');
+    expect(stdout).toMatch(/\n\n3 requests {2}\d+ ms {2}\(tcp \d+ · server \d+\) {3}result: authorized\n$/);
+    expect(stdout.match(/ {3}← \d+ \w+ {2}\d+ ms {2}\((tcp \d+ · )?server \d+\)/g)).toHaveLength(3);
+    expect((await traced('$host/team/none')).stdout).toMatch(/ {3}result: denied\n$/);
+  });
+
+  test('of headers and bodies what bears on authorization; with -v all, and on stdout alone', async () => {
+    const brief = await traced('$host/team/app:1');
+    expect(brief.stdout).not.toContain('accept: ');
+    expect(brief.stdout).toContain('content-type: application/vnd.oci.image.manifest.v1+json');
+    const { code, stdout, stderr } = await traced('$host/team/app:1', ['-v']);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    for (const part of [
+      'accept: application/vnd.oci',
+      '"code": "UNAUTHORIZED"',
+      '"token": "•••"',
+      '"layers": [',
+    ]) {
+      expect(stdout).toContain(part);
+    }
+  });
+
+  test('what of a scope was not granted, by what the token says', async () => {
+    const { code, stdout } = await traced('$host/team/app', ['--push'], {}, bobReads());
+    expect(code).toBe(5);
+    expect(stdout).toMatch(
+      /asked for repository:team\/app:pull,push, got a token for repository:team\/app:pull, .*not granted: push\n/,
+    );
+    // Its other claims are for who asks for them.
+    expect(stdout).not.toContain('the token says');
+  });
+
+  test('--show-claims: what the token says of itself, never its signature', async () => {
+    const { stdout } = await traced('$host/team/app', ['--show-claims'], {}, bobReads());
+    expect(stdout).toContain(
+      '» the token says: issued by issuer; for bob; to be shown to a, b; not shown: jti\n',
+    );
+    const json = await traced('$host/team/app', ['--show-claims', '-o', 'json'], {}, bobReads());
+    expect(json.stdout).toContain('"issuer": "issuer"');
+    for (const { stdout: text } of [{ stdout }, json]) expect(text).not.toMatch(/signature|handle|eyJ/);
+    const plain = await traced('$host/team/app', ['-o', 'json'], {}, bobReads());
+    expect(plain.stdout).not.toContain('"issuer": "issuer"');
+    const opaque = await traced('$host/team/app', ['--show-claims']);
+    expect(opaque.stdout).toContain('» the token is opaque: only its registry can read it\n');
+  });
+
+  /** A token for pulling alone. */
+  function bobReads(): Fault {
+    const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+    const access = [{ type: 'repository', name: 'team/app', actions: ['pull'] }];
+    const claims = { iss: 'issuer', sub: 'bob', aud: ['a', 'b'], jti: 'handle', access };
+    const token = `${part({ alg: 'RS256' })}.${part(claims)}.${Buffer.from('signature').toString('base64url')}`;
+    return { kind: 'status', status: 200, server: 'token', body: JSON.stringify({ token }), times: 9 };
+  }
+});
+
+describe('--push', () => {
+  const seen = ({
+    requests,
+  }: {
+    requests: readonly { method: string; status: number | null; server: string }[];
+  }) =>
+    requests.filter(({ server }) => server === 'registry').map(({ method, status }) => `${method} ${status}`);
+
+  test('begins an upload and takes it back, which is no part of the trace', async () => {
+    const { code, stdout, stderr, registry } = await traced('$host/team/app:1', ['--push']);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(requestsIn(stdout)).toEqual([
+      `#1 → POST ${registry.url}/v2/team/app/blobs/uploads/`,
+      `#2 → GET ${registry.tokenUrl}`,
+      `#3 → POST ${registry.url}/v2/team/app/blobs/uploads/`,
+    ]);
+    expect(stdout).toContain('scope: repository:team/app:pull,push');
+    expect(stdout).not.toContain('DELETE');
+    expect(seen(registry).filter((request) => !request.endsWith('401'))).toEqual(['POST 202', 'DELETE 204']);
+  });
+
+  test.each<[string, Fault, RegExp]>([
+    [
+      'it may not be deleted',
+      { kind: 'status', status: 405, method: 'DELETE' },
+      /^warning: the upload that was begun could not be taken back: DELETE was answered with 405\. Registries/,
+    ],
+    [
+      'it is said to be elsewhere',
+      {
+        kind: 'status',
+        status: 202,
+        method: 'POST',
+        after: 1,
+        headers: { Location: 'http://127.0.0.1:1/upload' },
+      },
+      /its Location is at another origin, http:\/\/127\.0\.0\.1:1\./,
+    ],
+    ['it is nowhere', { kind: 'status', status: 202, method: 'POST', after: 1 }, /it has no Location\./],
+    [
+      'the connection breaks',
+      { kind: 'reset', at: 'before-head', method: 'DELETE', times: 9 },
+      /could not be taken back: No answer from /,
+    ],
+  ])('what cannot be taken back is told: %s', async (_, fault, words) => {
+    const { code, stdout, stderr, registry } = await traced(
+      '$host/team/app',
+      ['--push'],
+      {},
+      { ...fault, server: 'registry' },
+    );
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/result: authorized\n$/);
+    expect(stderr).toMatch(words);
+    expect(registry.requests.every(({ url }) => !url.includes('127.0.0.1:1/'))).toBe(true);
+  });
+
+  test('that may not be begun leaves nothing to take back', async () => {
+    const denied: Fault = {
+      kind: 'status',
+      status: 403,
+      method: 'POST',
+      after: 1,
+      server: 'registry',
+      body: '{"errors":[{"code":"DENIED","message":"read-only"}]}',
+    };
+    const ran = await traced('$host/team/app', ['--push'], {}, denied);
+    expect(ran).toMatchObject({ code: 5, stderr: expect.stringContaining('read-only') });
+    expect(seen(ran.registry)).toEqual(['POST 401', 'POST 403']);
+    expect(hintIn(ran)).toMatch(/^reg doctor \S+\/team\/app .*--push/);
+  });
+
+  test('needs a repository', async () => {
+    const ran = await run(['trace', 'https://ghcr.io/v2/', '--push']);
+    expect(ran).toMatchObject({ code: 2, stderr: expect.stringContaining('name one') });
+  });
+});
+
+describe('--scope', () => {
+  test('asks for a token for it, and sends nothing else', async () => {
+    const flags = ['--scope', 'repository:team/app:pull', '--scope', 'repository:x:pull'];
+    const { code, stdout, registry } = await traced('$host/team/app', flags);
+    expect(requestsIn(stdout)).toEqual([`#1 → GET ${registry.url}/v2/`, `#2 → GET ${registry.tokenUrl}`]);
+    expect(stdout).toContain('for repository:team/app:pull repository:x:pull, service test-registry');
+    expect(stdout).toMatch(/2 requests .* result: authorized\n$/);
+    // The token is opaque, and its server says nothing.
+    expect(code).toBe(0);
+  });
+
+  test('with --push for what a push needs as well; what was not granted is told', async () => {
+    const jwt = await registryFor({ ...options, tokens: { format: 'jwt' } });
+    const args = ['trace', `${jwt.host}/team/app`, '-u', 'alice', '--trust-realm', jwt.pair.realm];
+    const ran = await run([...args, '--push', '--scope', 'repository:x:pull'], {
+      env: { REG_PASSWORD: password },
+    });
+    expect(ran.stdout).toContain('scope: repository:team/app:pull,push\n     scope: repository:x:pull\n');
+    expect(ran).toMatchObject({ code: 5, stderr: expect.stringContaining('not granted: repository:x:pull') });
+    expect(jwt.requests.map(({ method }) => method)).toEqual(['GET', 'GET']);
+  });
+});
+
 describe('what a server writes cannot write to the terminal', () => {
   const control = '\u001b]0;owned\u0007\u001b[2J\u202e';
   const hostile = JSON.stringify({ errors: [{ code: 'DENIED', message: control }], tags: [control] });
@@ -165,5 +344,22 @@ describe('a terminal', () => {
     const more = { terminal: 80, env: { REG_PASSWORD: password, NO_COLOR: '' } };
     const { stdout } = await traced('$host/team/app', [], more);
     expect(stripVTControlCharacters(stdout)).not.toBe(stdout);
+  });
+});
+
+describe('the hint of a trace that failed', () => {
+  test.each([
+    ['$url/v2/team/none/tags/list', [], '$host/team/none --plain-http'],
+    ['$url/v2/', ['--scope', 'repository:x:pull,push'], '$host --plain-http'],
+    ['$host/team/none:1', [], '$host/team/none:1'],
+    ['$host/team/none', ['--push'], '$host/team/none --push'],
+  ])('of %s %j can be run', async (argument, flags, about) => {
+    const no: Fault = { kind: 'status', status: 403, server: 'token', times: 9 };
+    const ran = await traced(argument, flags, {}, no);
+    const { host, pair } = ran.registry;
+    expect(ran.code).toBe(5);
+    expect(hintIn(ran)).toBe(
+      `reg doctor ${about.replace('$host', host)} --trust-realm ${pair.realm}   # finds out why`,
+    );
   });
 });

@@ -44,7 +44,9 @@ export async function token(
   const { header = false, inspect = false, output } = options;
   const target = anyTarget(about, options);
   const scopes = scopesOf(target, options);
-  const again = againFor('token', target, options, flagsOf(options));
+  const plain = againFor('token', target, options, flagsOf(options));
+  const isPush = options.push === true || options.mount !== undefined;
+  const again = { ...plain, doctor: againFor('doctor', target, options, isPush ? ['--push'] : []).command };
   const task = { target, options, again, bodies: false };
   const authorized = await withClient(task, surroundings, async (client): Promise<Authorized> => {
     try {

@@ -54,7 +54,7 @@ async function traceAt(target: Target, options: TraceOptions, surroundings: Surr
   const { push = false, scope = [], showClaims = false } = options;
   const flags = [...(push ? ['--push'] : []), ...scope.flatMap((one) => ['--scope', one])];
   const plain = againFor('trace', target, options, flags);
-  const again = { ...plain, trace: plain.command };
+  const again = { ...plain, trace: plain.command, doctor: doctorFor(target, options) };
   const task = {
     target,
     // stdout tells it all, and in order.
@@ -122,6 +122,17 @@ function targetOf(about: string, options: TraceOptions): Target {
   const { registry, repository } = target.reference;
   const insecure = options.plainHttp === true ? { insecure: true } : {};
   return { ...target, url: endpoint({ registry, repository }, 'uploads', insecure) };
+}
+
+/** The command that finds out why. It is about a repository or a registry, and about no URL. */
+function doctorFor(target: Target, options: TraceOptions): string {
+  const flags = options.push === true ? ['--push'] : [];
+  if (!isUrl(target.shown)) return againFor('doctor', target, options, flags).command;
+  const { url, registry } = target;
+  const scope = scopesForRequest('GET', url).find((one) => 'name' in one && one.type === 'repository');
+  const shown = scope !== undefined && 'name' in scope ? `${registry}/${scope.name}` : registry;
+  const plainHttp = url.protocol === 'http:' ? { plainHttp: true } : {};
+  return againFor('doctor', { ...target, shown }, { ...options, ...plainHttp }, flags).command;
 }
 
 /** What `--scope` says, and with `--push` what a push needs. */

@@ -69,6 +69,6 @@ export function complaintAboutGrant(
       })
     : new Complaint(exitCode.denied, what, {
         code: 'not-granted',
-        hint: `${doctor} --push   # who may do what`,
+        hint: `${doctor}   # finds out why`,
       });
 }
