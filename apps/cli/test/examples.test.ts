@@ -8,7 +8,7 @@
 
 import { execFile, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { request } from 'node:https';
 import { type AddressInfo, connect, type Server, type Socket } from 'node:net';
@@ -56,6 +56,17 @@ describe('every command has an example', () => {
     const own = examples.filter(({ command }) => command === name);
     expect(own.some(({ line }) => line.includes(name))).toBe(true);
   });
+});
+
+test('the README has no others', () => {
+  const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
+  const shown = [
+    ...readme.matchAll(/^\$ (reg .*)$/gm),
+    ...readme.matchAll(/^\| `[a-z]+` \| .* \| `(.*)` \|$/gm),
+  ].map(([, line = '']) => withoutComment(line));
+  expect(shown).toHaveLength(23);
+  const run = new Set(examples.map(({ line }) => withoutComment(line)));
+  expect(shown.filter((line) => !run.has(line))).toEqual([]);
 });
 
 describe('every example does what it is an example of', () => {
@@ -120,6 +131,10 @@ function examplesIn(command: Command): readonly Example[] {
     .filter((line) => line.startsWith('  '))
     .map((line) => ({ command: nameOf(command), line: line.trim() }));
   return [...own, ...command.commands.flatMap(examplesIn)];
+}
+
+function withoutComment(line: string): string {
+  return line.replace(/ +#.*$/, '');
 }
 
 interface Stage {
