@@ -70,7 +70,7 @@ describe('reg tags prints one tag a line', () => {
     }
     const refused = await run(['trace', `https://${host}/v2/`]);
     expect(refused.code).toBe(6);
-    expect(hintIn(refused)).toBe(`reg doctor https://${host}   # finds out why`);
+    expect(hintIn(refused)).toMatch(/^reg doctor /);
   });
 
   test('page after page, on one connection', async () => {

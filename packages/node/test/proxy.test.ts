@@ -2,7 +2,7 @@
 
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { type Environment, ProxyError, proxyFor } from '../src/network/index.ts';
+import { type Environment, ProxyError, proxyFor, secretFieldOf } from '../src/network/index.ts';
 
 /** The proxy's origin, or why there is none. */
 function decided(url: string, env: Environment): string {
@@ -166,4 +166,29 @@ describe('NO_PROXY', () => {
     expect(decided('https://r.corp', { ...both, no_proxy: 'a.test', NO_PROXY: '*' })).toBe(proxy);
     expect(decided('https://r.corp', { ...both, no_proxy: '', NO_PROXY: '*' })).toBe(proxy);
   });
+});
+
+test.each<[readonly (readonly [string, string])[], string | null]>([
+  [[], null],
+  [
+    [
+      ['accept', '*/*'],
+      ['host', 'r.corp'],
+      ['if-none-match', '"x"'],
+      ['content-type', 'application/json'],
+    ],
+    null,
+  ],
+  [
+    [
+      ['accept', '*/*'],
+      ['authorization', 'Basic x'],
+    ],
+    'authorization',
+  ],
+  [[['cookie', 'a=b']], 'cookie'],
+  [[['x-registry-auth', 'x']], 'x-registry-auth'],
+  [[['content-type', 'application/x-www-FORM-urlencoded']], 'content-type'],
+])('of %j a proxy may not read %s', (fields, name) => {
+  expect(secretFieldOf(fields)).toBe(name);
 });

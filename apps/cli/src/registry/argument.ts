@@ -77,9 +77,19 @@ export function registryTarget(text: string, options: ConnectionOptions): Target
   const written = url?.host ?? text.slice(0, orEnd(text, text.indexOf('/')));
   const insecure = url === null ? schemeFor(options) : { insecure: url.protocol === 'http:' };
   const ping = reading(text, () => endpoint({ registry: written }, 'ping', insecure));
-  const registry = nameOf(ping, written);
-  const shown = url?.protocol === 'http:' && options.plainHttp !== true ? ping.origin : registry;
-  return { url: ping, registry, shown, short: null };
+  const target = { url: ping, registry: nameOf(ping, written), short: null };
+  return { ...target, shown: registryIn(target, options) };
+}
+
+/** The registry of `target` as it is written in a command that has `options`: its name, or its origin if that says more. */
+function registryIn({ url, registry }: Pick<Target, 'url' | 'registry'>, options: ConnectionOptions): string {
+  try {
+    return endpoint({ registry }, 'ping', schemeFor(options)).origin === url.origin ? registry : url.origin;
+  } catch (error) {
+    // A URL may have a host that no reference can have.
+    if (isInvalidReference(error)) return url.origin;
+    throw error;
+  }
 }
 
 /** A registry, or an image or repository of one; `reference` is `null` for the first. What has no slash is a host if it reads like one. */
@@ -202,13 +212,14 @@ export function againFor(
   options: ConnectionOptions & FileOptions,
   flags: readonly string[] = [],
 ): Again {
-  const { shown, registry } = target;
+  const { shown } = target;
+  const registry = registryIn(target, options);
   return {
     command: commandLine(name, shown, options, flags),
     plainHttp: commandLine(name, shown.replace(/^https:/, 'http:'), { ...options, plainHttp: true }, flags),
     trace: commandLine('trace', shown, options),
     // Of a URL it looks at the registry.
-    doctor: commandLine('doctor', isUrl(shown) ? target.url.origin : shown, options),
+    doctor: commandLine('doctor', isUrl(shown) ? registry : shown, options),
     login: commandLine('login', registry, options),
   };
 }
