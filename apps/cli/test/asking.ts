@@ -1,4 +1,4 @@
-/** Asks and shows progress, as commands do, for tests in a real terminal. */
+/** Asks, shows progress and fails, as commands may, for tests of what no command does when it is told to. */
 
 import { writeFileSync } from 'node:fs';
 import process from 'node:process';
@@ -10,7 +10,8 @@ import { ask, confirm } from '../src/terminal/prompt.ts';
 
 async function run(surroundings: Surroundings, args: readonly string[]): Promise<number> {
   const { stdout, stderr, signal } = surroundings;
-  writeFileSync('asking.pid', String(process.pid));
+  // Whoever sends a signal has to know where to.
+  if (surroundings.stdin.isTTY === true) writeFileSync('asking.pid', String(process.pid));
   if (args.includes('progress')) {
     const running = progressFor(surroundings, {}).start('fetching', 2_000_000);
     running.advance(500_000);
@@ -27,6 +28,19 @@ async function run(surroundings: Surroundings, args: readonly string[]): Promise
     stderr.write('fetched\n');
     return 0;
   }
+  if (args.includes('fault')) {
+    setImmediate(() => {
+      throw new Error('nobody caught\u001b[2J this');
+    });
+    return new Promise((_, reject) => {
+      const wait = setInterval(() => {}, 1_000);
+      signal.addEventListener('abort', () => {
+        clearInterval(wait);
+        reject(signal.reason);
+      });
+    });
+  }
+  if (args.includes('forever')) return new Promise(() => {});
   const flag = '--password-stdin';
   const name = args.includes('hidden') ? '' : await ask('User name:', surroundings, { flag });
   const secret = await ask('Password:', surroundings, { flag, hidden: true });

@@ -10,6 +10,7 @@ import type { Command } from 'commander';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { nameOf, tree } from '../src/tree/root.ts';
 import { hintIn, run } from './run.ts';
+import { matchesSchema } from './schema.ts';
 
 const nobody = { write() {} };
 const root = tree(
@@ -81,6 +82,21 @@ describe.each(commands.map((command) => [nameOf(command), command] as const))('%
     const args = registeredArguments.map(() => text);
     judge(command, await run([...wordsOf(command), ...args], { env }));
     expect(left()).toEqual([]);
+  });
+
+  const json = options.find(
+    ({ long, argChoices = [] }) => long === '--output' && argChoices.includes('json'),
+  );
+  test('with -o json an error is JSON, and all of stderr', async () => {
+    if (json === undefined) return;
+    for (const text of Object.values(hostile)) {
+      const { env } = home();
+      const args = registeredArguments.map(() => text);
+      const { code, stderr } = await run([...wordsOf(command), '-o', 'json', ...args], { env });
+      if (code === 0) expect(stderr).toBe('');
+      // A result that is not success is data, and not what went wrong.
+      else if (stderr !== '') expect(matchesSchema('error', stderr)).toMatchObject({ error: { exit: code } });
+    }
   });
 
   const valued = options.filter(({ required }) => required);

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { commandLine, ended, start } from './process.ts';
 import { registryFor } from './run.ts';
+import { matchesSchema } from './schema.ts';
 
 test('what was asked for is on stdout, and the exit code is 0', async () => {
   const { host } = await registryFor({ auth: 'none', repositories: { a: { tags: ['1', '2'] } } });
@@ -39,6 +40,62 @@ test('a warning is one line on stderr, in words', async () => {
   expect(stderr.split('\n').filter((line) => line.includes('arning'))).toEqual([
     expect.stringMatching(/^warning: .*config\.json.* may read it/),
   ]);
+});
+
+test('with -q there is no warning, nor with -o json', async () => {
+  const { host } = await registryFor({
+    auth: 'basic',
+    users: { a: 'b' },
+    repositories: { a: { tags: ['1'] } },
+  });
+  const folder = mkdtempSync(join(tmpdir(), 'reg-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const config = join(folder, 'config.json');
+  writeFileSync(config, '{}');
+  chmodSync(config, 0o644);
+  const env = { DOCKER_CONFIG: folder };
+  const { stderr } = await ended(start('main.ts', ['tags', `${host}/a`, '-q'], env));
+  expect(stderr).toMatch(/^reg: /);
+  expect(stderr).not.toContain('warning');
+  const json = await ended(start('main.ts', ['tags', `${host}/a`, '-o', 'json'], env));
+  expect(json.code).toBe(4);
+  expect(matchesSchema('error', json.stderr)).toMatchObject({ error: { exit: 4 } });
+});
+
+test('a fault that nobody caught is one line, and ends the work at hand', async () => {
+  expect(await ended(start('../test/asking.ts', ['fault']))).toEqual({
+    code: 1,
+    stdout: '',
+    stderr:
+      'reg: this should not have happened: Error: nobody caught\\u{1b}[2J this\n' +
+      'hint: reg --version   # to go with the report of this\n',
+  });
+  const { stderr } = await ended(start('../test/asking.ts', ['fault', '-vv']));
+  expect(stderr).toMatch(/^ {4}at .*asking\.ts/m);
+});
+
+test('work that never ends is no success', async () => {
+  expect(await ended(start('../test/asking.ts', ['forever']))).toEqual({
+    code: 1,
+    stdout: '',
+    stderr: 'reg: this should not have happened: it ended before it was done\nhint: reg --version\n',
+  });
+});
+
+test('a closed stdin is an empty one', () => {
+  const args = ['tags', 'r.example/a', '-u', 'alice', '--password-stdin'];
+  const shell = ['-c', 'exec "$0" "$@" <&-', ...commandLine('main.ts', args)];
+  const { status, stderr } = spawnSync('sh', shell, { env: {}, encoding: 'utf8' });
+  expect({ status, stderr }).toMatchObject({
+    status: 2,
+    stderr: expect.stringContaining('no password on stdin'),
+  });
+});
+
+test('without a terminal nobody is asked', async () => {
+  const { code, stdout, stderr } = await ended(start('../test/asking.ts', ['hidden']));
+  expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+  expect(stderr).toContain('no terminal to ask it on: use --password-stdin\nhint: asking\n');
 });
 
 test('a reader that has seen enough is no error', async () => {
