@@ -168,7 +168,17 @@ function challengeIn(headers: HeaderList): Asks | null {
     challenges[0];
   if (chosen === undefined) return null;
   const { realm = null, service = null } = chosen.params;
-  return { scheme: chosen.scheme, realm, service };
+  return { scheme: chosen.scheme, realm: realm === null ? null : withoutUserinfo(realm), service };
+}
+
+/** What stands before the host of a URL may be a password. */
+function withoutUserinfo(realm: string): string {
+  if (!realm.includes('@')) return realm;
+  const url = URL.canParse(realm) ? new URL(realm) : null;
+  if (url === null) return realm.slice(realm.lastIndexOf('@') + 1);
+  url.username = '';
+  url.password = '';
+  return url.href;
 }
 
 function codeOf(status: number, asks: Asks | null): ExitCode {

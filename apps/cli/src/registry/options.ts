@@ -6,7 +6,7 @@
  */
 
 import { isUtf8 } from 'node:buffer';
-import { accessSync, constants, createReadStream, readFileSync, statSync } from 'node:fs';
+import { accessSync, constants, createReadStream, existsSync, readFileSync, statSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { addAbortSignal, type Readable } from 'node:stream';
 import { toVisible } from '@reg/core';
@@ -126,7 +126,8 @@ async function passwordIn(path: string, signal: AbortSignal): Promise<string> {
   } catch (error) {
     throw error instanceof Complaint || signal.aborted
       ? error
-      : usage(`--password-file: ${faultOf(path, error)}`);
+      : // What names no file may be the password itself.
+        usage(`--password-file: ${faultOf(existsSync(path) ? path : 'the file', error)}`);
   }
 }
 
