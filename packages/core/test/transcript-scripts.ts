@@ -17,6 +17,7 @@ import type { HeaderList, RegistryRequest } from '../src/message.ts';
 import { completePolicy, type Policy } from '../src/policy.ts';
 import { readProblems } from '../src/problem.ts';
 import { Secret } from '../src/secret.ts';
+import type { ClaimsReader } from '../src/transcript/claims.ts';
 import type { Transcript, TranscriptStep } from '../src/transcript/transcript.ts';
 
 const registry = 'https://registry.example';
@@ -268,13 +269,18 @@ export interface Run {
   readonly phases: readonly string[];
 }
 
-/** Runs both machines through a script, as a driver would, and records it. */
-export function run(script: Script): Run {
+/**
+ * Runs both machines through a script, as a driver would, and records it.
+ *
+ * @param claims what of a token to record
+ */
+export function run(script: Script, claims?: ClaimsReader): Run {
   const told: TranscriptStep[] = [];
   const { request, policy, hint } = script;
   const recorder = new Recorder(request, policy, hint, {
     onStep: (step) => told.push(step),
     startedAt: 1_000,
+    claims,
   });
   const world = new World(script, recorder);
   let state = start(request, policy, hint);
