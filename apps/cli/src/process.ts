@@ -6,6 +6,7 @@
  */
 
 import process from 'node:process';
+import type { ComplaintDetails } from './report/complaint.ts';
 import { exitCode } from './report/exit-code.ts';
 import { settingsIn } from './report/settings.ts';
 import { Stop, type Surroundings } from './surroundings.ts';
@@ -24,15 +25,11 @@ export function runInProcess(
   process.once('SIGINT', () => stop.abort(new Stop(INTERRUPTED)));
   process.once('SIGTERM', () => stop.abort(new Stop(TERMINATED)));
   for (const output of [process.stdout, process.stderr]) {
-    output.on('error', (error: NodeJS.ErrnoException) => {
-      // `reg tags … | head -1`: whoever read has seen enough.
-      const code = error.code === 'EPIPE' ? exitCode.ok : exitCode.unexpected;
-      // The command may have ended and be waiting for what it wrote.
-      process.exitCode = code;
-      if (code !== exitCode.ok && output === process.stdout) {
-        process.stderr.write(`reg: the output cannot be written: ${error.message}\nhint: df -h\n`);
-      }
-      stop.abort(new Stop(code));
+    output.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+      // `reg tags … | head -1`: whoever read has seen enough. The command may have ended and be waiting for what it wrote.
+      process.exitCode = code === 'EPIPE' ? exitCode.ok : exitCode.unexpected;
+      if (code === 'EPIPE' || output === process.stderr) stop.abort(new Stop(process.exitCode));
+      else void fail(`the output cannot be written: ${message}`, { code: 'output', hint: 'df -h' });
     });
   }
   // Node would add its process number and how to trace itself.
@@ -52,24 +49,26 @@ export function runInProcess(
     env: process.env,
     signal: stop.signal,
   };
-  // What nobody caught: Node would print the line of the bundle it comes from, which is 100 kB long.
-  process.on('uncaughtException', async (error) => {
+  /** Ends the work at hand, and says why: a message, or what was thrown. */
+  const fail = async (why: unknown, details?: ComplaintDetails): Promise<void> => {
     process.exitCode = exitCode.unexpected;
-    const { report } = await import('./report/report.ts');
+    const [{ report }, { Complaint }] = await Promise.all([
+      import('./report/report.ts'),
+      import('./report/complaint.ts'),
+    ]);
+    const error = typeof why === 'string' ? new Complaint(exitCode.unexpected, why, details) : why;
     report(error, { help: 'reg --help', args }, surroundings);
     stop.abort(new Stop(exitCode.unexpected));
-  });
+  };
+  // Node would print the line of the bundle that it comes from.
+  process.on('uncaughtException', (error) => void fail(error));
   // A command that waits for what never comes leaves Node with nothing to do, and that is no success.
   const unfinished = (): void => {
-    if (process.exitCode !== undefined) return;
-    process.exitCode = exitCode.unexpected;
-    process.stderr.write(
-      'reg: this should not have happened: it ended before it was done\nhint: reg --version\n',
-    );
+    if (process.exitCode === undefined) void fail(new Error('it ended before it was done'));
   };
-  process.once('exit', unfinished);
+  process.once('beforeExit', unfinished);
   void command(surroundings, args).then((code) => {
-    process.off('exit', unfinished);
+    process.off('beforeExit', unfinished);
     const { reason } = stop.signal;
     process.exitCode ??= reason instanceof Stop ? reason.exitCode : code;
   });

@@ -78,7 +78,9 @@ test('work that never ends is no success', async () => {
   expect(await ended(start('../test/asking.ts', ['forever']))).toEqual({
     code: 1,
     stdout: '',
-    stderr: 'reg: this should not have happened: it ended before it was done\nhint: reg --version\n',
+    stderr:
+      'reg: this should not have happened: Error: it ended before it was done\n' +
+      'hint: reg --version   # to go with the report of this\n',
   });
 });
 
