@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { type Registry, type RegistryOptions, startRegistry } from '@reg/testing';
 import type { Command } from 'commander';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isMissing } from '../../../packages/testing/test/docker-registry.ts';
 import { quote } from '../src/report/shell.ts';
 import { nameOf, tree } from '../src/tree/root.ts';
@@ -79,7 +79,8 @@ describe('every example does what it is an example of', () => {
   const asked = examples.filter(({ line }) => /^reg login \S+ -u \S+ *(?:#.*)?$/.test(line));
   const others = examples.filter((example) => !asked.includes(example));
 
-  test.each(others)('$line', async ({ line, command }) => {
+  // Each waits mostly for a process to start.
+  test.concurrent.each(others)('$line', async ({ line, command }) => {
     const shell = line.includes('zsh') ? 'zsh' : 'bash';
     if (spawnSync(shell, ['--version']).error !== undefined) {
       isMissing('zsh');
@@ -215,10 +216,9 @@ async function startStage(): Promise<Stage> {
 
   return {
     env,
-    run(shell, line) {
+    async run(shell, line) {
       // What one example stores or deletes is no other's.
       const own = mkdtempSync(join(folder, 'home-'));
-      onTestFinished(() => rmSync(own, { recursive: true, force: true }));
       cpSync(home, own, { recursive: true });
       return run(own, shell, line);
     },
