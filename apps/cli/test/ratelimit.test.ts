@@ -53,9 +53,7 @@ describe('reg ratelimit', () => {
     const { host, asked } = await limited((who) => hub[who]);
     const ran = await run(['ratelimit', `${host}/team/private`, ...asAlice.args], asAlice.run);
     expect(ran).toMatchObject({ code: 0, stderr: '' });
-    expect(ran.stdout).toBe(
-      'anonymous  not answered\nalice      199 left  of 200 in 6 h  counted by account\n',
-    );
+    expect(ran.stdout).toBe('anonymous  no answer\nalice      199 left  of 200 in 6 h  counted by account\n');
     expect(new Set(asked)).toEqual(new Set(['HEAD /v2/team/private/manifests/latest']));
   });
 
@@ -84,6 +82,7 @@ describe('reg ratelimit', () => {
         {
           username: null,
           source: null,
+          status: null,
           limit: null,
           remaining: null,
           windowSeconds: null,
@@ -94,6 +93,7 @@ describe('reg ratelimit', () => {
         {
           username: 'alice',
           source: expect.stringContaining('DOCKER_AUTH_CONFIG'),
+          status: 200,
           limit: 200,
           remaining: 199,
           windowSeconds: 21_600,
@@ -121,7 +121,7 @@ describe('reg ratelimit', () => {
   test('an image that is not there has no limit to tell', async () => {
     const { host } = await registryFor({ auth: 'none' });
     const ran = await run(['ratelimit', `${host}/team/none`]);
-    expect(ran).toMatchObject({ code: 3, stdout: 'anonymous  not answered\n' });
+    expect(ran).toMatchObject({ code: 3, stdout: 'anonymous  answered 404\n' });
   });
 
   test('a refused password is told as such', async () => {

@@ -57,6 +57,8 @@ interface Holder {
 export interface Measured {
   /** `null`: asked without a credential. */
   readonly holder: Holder | null;
+  /** HTTP status of the answer; `null` without one. */
+  readonly status: number | null;
   readonly limit: number | null;
   readonly remaining: number | null;
   /** In which so many are allowed. */
@@ -113,24 +115,26 @@ async function measure(holder: Holder | null, about: Measuring): Promise<Measure
     ...(onStep && { onStep }),
   });
   try {
-    const headers = [['accept', manifestTypes]] as const;
-    const delivered = await client.request({ method: 'HEAD', url: target.url, headers });
+    const accept = [['accept', manifestTypes]] as const;
+    const delivered = await client.request({ method: 'HEAD', url: target.url, headers: accept });
     await delivered.raw.discard();
+    const { status, headers } = delivered.head;
     return {
       holder,
-      ...readLimits(delivered.head.headers, Date.now()),
+      status,
+      ...readLimits(headers, Date.now()),
       complaint: complaintAbout(delivered, again),
     };
   } catch (error) {
     const complaint = complaintFrom(error, again);
     if (!(complaint instanceof Complaint)) throw error;
-    return { holder, ...readLimits([], 0), complaint };
+    return { holder, status: null, ...readLimits([], 0), complaint };
   } finally {
     client.close();
   }
 }
 
-type Limits = Omit<Measured, 'holder' | 'complaint'>;
+type Limits = Omit<Measured, 'holder' | 'status' | 'complaint'>;
 
 /**
  * `RateLimit-Limit: 100;w=21600` and its like (requirement 151; draft-ietf-httpapi-ratelimit-headers-03, also with `X-` before).
@@ -202,6 +206,7 @@ export function renderLimits(registry: string, measured: readonly Measured[]): s
 }
 
 function wordsFor({
+  status,
   limit,
   remaining,
   windowSeconds,
@@ -209,7 +214,10 @@ function wordsFor({
   countedBy,
   complaint,
 }: Measured): readonly string[] {
-  if (limit === null && remaining === null) return [complaint === null ? 'no limit is told' : 'not answered'];
+  if (limit === null && remaining === null) {
+    if (complaint === null) return ['no limit is told'];
+    return [status === null ? 'no answer' : `answered ${status}`];
+  }
   const window = windowSeconds === null ? '' : ` in ${durationOf(windowSeconds)}`;
   const rest = [
     ...(countedBy === null ? [] : [`counted by ${countedBy}`]),
