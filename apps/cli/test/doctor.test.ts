@@ -10,6 +10,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { authority, serveTls } from '../../../packages/node/test/certificates.ts';
 import { programs } from '../../../packages/node/test/programs.ts';
 import { checkIds, type Diagnosis, type Finding } from '../src/doctor/finding.ts';
+import { Stop } from '../src/surroundings.ts';
 import { type Ran, registryFor, run } from './run.ts';
 import { matchesSchema } from './schema.ts';
 
@@ -435,6 +436,35 @@ describe('what it finds at the registry', () => {
     expect(check('v2.ping')?.cause).toBe('proxy-in-the-way');
   });
 
+  test('a registry that is at another place than its name', async () => {
+    const { registry, home, trust } = await aliceAt({ ...declared, auth: 'none' });
+    const host = await serve(({ url }, response) => {
+      response.writeHead(307, { location: `${registry.url}${url}` }).end();
+    });
+    const { check, diagnosis } = await doctor([`${host}/team/app`, ...trust], home);
+    expect(check('v2.ping')?.summary).toContain('200');
+    expect(diagnosis.problems).toBe(0);
+  });
+
+  test('a plain http registry is asked for through a proxy, and no password is given to that', async () => {
+    const seen: string[] = [];
+    const proxy = await serve(({ method, url, headers }, response) => {
+      seen.push(`${method} ${url} ${headers.authorization ?? 'nobody'}`);
+      response.writeHead(401, { 'www-authenticate': 'Basic realm="registry"' }).end();
+    });
+    const home = homeWith({ 'registry.example:5000': login('alice', canary('password')) });
+    const { stdout, code } = await run(['doctor', 'registry.example:5000', '--plain-http', '-o', 'json'], {
+      env: { HOME: home, http_proxy: `http://${proxy}` },
+    });
+    const { checks } = matchesSchema('doctor', stdout) as Diagnosis;
+    expect(checks.find(({ id }) => id === 'tcp.connect')?.summary).toContain('as far as');
+    expect(checks.filter(({ status }) => status === 'problem')).toMatchObject([
+      { cause: 'proxy-in-the-way' },
+    ]);
+    expect(code).toBe(6);
+    expect(seen).toEqual(['GET http://registry.example:5000/v2/ nobody']);
+  });
+
   test('a registry that says nothing is not waited for', async () => {
     const host = await serve(() => {});
     const { check, code } = await doctor([`${host}/team/app`, '--timeout', '0.3']);
@@ -481,6 +511,50 @@ describe('what it finds at the registry', () => {
     });
     const { check } = await doctor([`${registry.host}/team/app`]);
     expect(check('challenge.realm')).toMatchObject({ cause: 'realm-forbidden' });
+  });
+});
+
+describe('while it looks', () => {
+  test('Ctrl-C ends it', async () => {
+    const stop = new AbortController();
+    const host = await serve(() => stop.abort(new Stop(130)));
+    const { code, stdout } = await run(['doctor', host], {
+      env: { HOME: homeWith({}) },
+      signal: stop.signal,
+    });
+    expect(code).toBe(130);
+    expect(stdout).toBe('');
+  });
+
+  test('-v tells each request, and shows what was seen of what is good', async () => {
+    const { registry, home, trust } = await aliceAt();
+    const { stdout, stderr } = await run(['doctor', `${registry.host}/team/app`, ...trust, '-v'], {
+      env: { HOME: home },
+    });
+    expect(stderr).toContain(`→ GET ${registry.url}/v2/`);
+    expect(stdout).toContain('WWW-Authenticate: Bearer realm=');
+  });
+
+  test('a name that is short for another is told', async () => {
+    const { stderr } = await run(['doctor', 'busybox', '--offline'], { env: { HOME: homeWith({}) } });
+    expect(stderr).toBe('reg: busybox is short for docker.io/library/busybox\n');
+  });
+
+  test('a secret that a server gives back is not repeated', async () => {
+    const registry = await registryFor({ ...declared, auth: 'basic' });
+    const wrong = canary('wrong password');
+    allow(wrong, registry.url);
+    registry.faults.add({
+      kind: 'status',
+      status: 401,
+      after: 1,
+      times: Number.POSITIVE_INFINITY,
+      headers: { 'WWW-Authenticate': 'Basic realm="registry"' },
+      body: JSON.stringify({ errors: [{ code: 'UNAUTHORIZED', message: `no user alice with ${wrong}` }] }),
+    });
+    const home = homeWith({ [registry.host]: login('alice', wrong) });
+    const { check } = await doctor([`${registry.host}/team/app`], home);
+    expect(check('creds.accepted')?.evidence).toEqual(['it says: UNAUTHORIZED: no user alice with •••']);
   });
 });
 

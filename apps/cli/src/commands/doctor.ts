@@ -52,15 +52,20 @@ export async function doctor(
     given,
     surroundings,
   });
-  const { stdout, env } = surroundings;
-  const progress = progressFor(surroundings, options).start(`looking at ${scene.about.name}`);
+  const { stdout, stderr, env } = surroundings;
+  const { quiet = false, verbose = 0 } = options;
+  if (target.short !== null && !quiet) stderr.write(`reg: ${target.short} is short for ${target.shown}\n`);
+  // What -v tells would be drawn over.
+  const progress = progressFor(surroundings, { ...options, quiet: quiet || verbose > 0 });
+  const drawn = progress.start(`looking at ${scene.about.name}`);
   const findings = await runChecks(checks, scene).finally(() => {
-    progress.end();
+    drawn.end();
     scene.close();
   });
   const { shown, registry, repository } = scene.about;
   const diagnosis = diagnosisOf({ about: shown, registry: registry.origin, repository }, findings);
   const page = {
+    evidence: verbose > 0 ? ('all' as const) : ('of faults' as const),
     paint: paintFor(stdout, env, color),
     width: widthOf(stdout),
     again: scene.about.commands.doctor,

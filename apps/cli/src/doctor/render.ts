@@ -11,6 +11,8 @@ export interface Page {
   readonly paint: Paint;
   /** Columns. */
   readonly width: number;
+  /** Whether what was seen is shown of what is good too. */
+  readonly evidence: 'all' | 'of faults';
   /** How this is looked at again: `--only` and a check is added to it. */
   readonly again: string;
 }
@@ -55,12 +57,16 @@ export function renderJson(diagnosis: Diagnosis): string {
   return `${JSON.stringify(diagnosis, null, 2)}\n`;
 }
 
-function findingLines({ id, status, summary, evidence }: Finding, { paint, width }: Page): readonly string[] {
+function findingLines(
+  { id, status, summary, evidence }: Finding,
+  { paint, width, ...page }: Page,
+): readonly string[] {
   const [role, sign] = signs[status];
   const room = Math.max(width - INDENT, NARROWEST);
   const [first = '', ...rest] = wrapped(summary, room);
   const indent = ' '.repeat(INDENT);
-  const shown = status === 'problem' || status === 'warning' ? evidence : [];
+  const isFault = status === 'problem' || status === 'warning';
+  const shown = isFault || page.evidence === 'all' ? evidence : [];
   const text = (line: string): string => (status === 'skipped' ? paint('faint', line) : line);
   return [
     `${paint(role, sign)} ${paint('name', id)}${' '.repeat(INDENT - 2 - id.length)}${text(first)}`,

@@ -70,6 +70,7 @@ function findingOf(id: CheckId, decision: Decision): Finding {
 const LONGEST = 1_000;
 
 function shown(text: string): string {
-  const visible = toVisible(text);
+  // A peer's words may give a secret back, which its transcript has a name for.
+  const visible = toVisible(text).replaceAll(/redacted-\d+/g, '•••');
   return visible.length > LONGEST ? `${visible.slice(0, LONGEST)}…` : visible;
 }

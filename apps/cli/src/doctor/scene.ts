@@ -11,6 +11,7 @@ import { type Client, manifestTypes, openClient, transportAt } from '../registry
 import { type GivenCredential, type NetworkOptions, readConnection } from '../registry/options.ts';
 import { ownerOf } from '../registry/owner.ts';
 import type { Surroundings } from '../surroundings.ts';
+import { verboseFor } from '../terminal/verbose.ts';
 import { type About, type Asked, aboutOf } from './about.ts';
 import { realmIn } from './checks/handshake.ts';
 import { askAsPage, type CorsFacts, type CorsTarget } from './gather/cors.ts';
@@ -170,7 +171,8 @@ export class Scene {
   readonly #client = new Once(async () => this.#opened((await this.#login.get()).keychain));
 
   async #opened(keychain: Awaited<ReturnType<typeof lookUp>>['keychain']): Promise<Client> {
-    const { given, surroundings } = this.#setting;
+    const { given, surroundings, options } = this.#setting;
+    const onStep = verboseFor(surroundings, options);
     const signal = AbortSignal.any([this.#signal, AbortSignal.timeout(DEADLINE_MS)]);
     const client = await openClient({
       registry: this.about.registry,
@@ -180,6 +182,7 @@ export class Scene {
       bodies: false,
       keychain,
       store: false,
+      ...(onStep && { onStep }),
     });
     this.#open.push(client);
     return client;

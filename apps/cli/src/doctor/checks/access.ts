@@ -6,6 +6,7 @@
  */
 
 import { coversScopes, formatScopes, missingScopes, parseScopes } from '@reg/core';
+import { quote } from '../../report/shell.ts';
 import type { About } from '../about.ts';
 import { type Decision, type Fix, ok, run, skipped, unknown } from '../finding.ts';
 import type { Answered, TokenFacts, UploadFacts } from '../gather/requests.ts';
@@ -208,7 +209,7 @@ export function decideAccess(
         summary: `404: the repository does not have ${about.image ?? 'it'}`,
         evidence,
         cause: 'image-missing',
-        fix: run(`reg tags ${about.name}/${about.repository}`, 'see which tags there are'),
+        fix: run(`reg tags ${quote(`${about.name}/${about.repository}`)}`, 'see which tags there are'),
       };
     }
     return {

@@ -17,7 +17,9 @@ import { connectionFault, pastProxy } from './network.ts';
 
 /** `v2.ping` */
 export function decidePing(ping: Answered, route: RouteFacts, about: About): Decision {
-  const [first] = ping.responses;
+  if (isAbout(ping.failure, 'redirect-refused')) return problemOf(ping.failure, about);
+  // Some registries are at another place than their name: what answers there counts.
+  const first = ping.responses.find(({ head }) => !isRedirect(head.status)) ?? ping.responses[0];
   if (first === undefined)
     return ping.failure === null ? unknown('no answer') : problemOf(ping.failure, about);
   const { status } = first.head;
@@ -80,6 +82,10 @@ export function decidePing(ping: Answered, route: RouteFacts, about: About): Dec
       `check how ${about.name} is spelled, its port too: a registry answers /v2/ with 200 or 401`,
     ),
   };
+}
+
+function isRedirect(status: number): boolean {
+  return status >= 300 && status < 400;
 }
 
 /** The 401 that asked for a login, if one did. */

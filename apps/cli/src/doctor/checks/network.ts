@@ -58,8 +58,11 @@ export function decideLookup(
 
 /** `tcp.connect` */
 export function decideConnection({ ms, fault }: ConnectFacts, route: RouteFacts, about: About): Decision {
-  if (fault === null)
-    return ok(route.kind === 'proxy' ? `tunnel through ${route.proxy}, ${ms} ms` : `${ms} ms`);
+  if (fault === null) {
+    if (route.kind !== 'proxy') return ok(`${ms} ms`);
+    const way = about.registry.protocol === 'https:' ? 'a tunnel through' : 'as far as';
+    return ok(`${way} ${route.proxy}, ${ms} ms`);
+  }
   if (route.kind === 'proxy') {
     return {
       status: 'problem',

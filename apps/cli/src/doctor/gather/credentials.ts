@@ -82,7 +82,7 @@ export interface Whose {
 }
 
 /** Longer than any keychain that is unlocked, shorter than what a person waits for an answer. */
-export const HELPER_PATIENCE_MS = 5_000;
+const HELPER_PATIENCE_MS = 5_000;
 
 const nothing = { trail: [], first: null, fault: null, found: null, end: null } as const;
 
@@ -181,7 +181,7 @@ function namedIn(path: string, program: string, key: string | null): Named {
   const name = program.slice('docker-credential-'.length);
   const member = JSON.stringify(key ?? 'credsStore');
   const setting = `${member}: ${JSON.stringify(name)}`;
-  const text = textOf(path) ?? '';
+  const text = isAbsolute(path) ? (textOf(path) ?? '') : '';
   const from = key === null ? 0 : text.indexOf('"credHelpers"');
   const at = from < 0 ? -1 : text.indexOf(member, from);
   return { setting, line: at < 0 ? null : text.slice(0, at).split('\n').length };
@@ -275,7 +275,7 @@ function ambiguityIn(trail: readonly TrailStep[]): Entries['ambiguous'] {
   for (const [path, keys] of byFile) {
     const isPlain = keys.some((key) => !key.includes('/'));
     if (isPlain || keys.length < 2 || !keys.every((key) => key.includes('://'))) continue;
-    const auths = objectIn(textOf(path) ?? '')?.['auths'];
+    const auths = isAbsolute(path) ? objectIn(textOf(path) ?? '')?.['auths'] : null;
     if (typeof auths !== 'object' || auths === null) continue;
     const entries = keys.map((key) => JSON.stringify(Object.getOwnPropertyDescriptor(auths, key)?.value));
     if (new Set(entries).size > 1) return { path, keys };

@@ -9,7 +9,14 @@ import { lookup } from 'node:dns/promises';
 import { isIP, type Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { Addresses, NetworkPhase } from '@reg/core';
-import { type Certs, certsFor, type ProxyDecision, ProxyError, proxyFor } from '@reg/node/network';
+import {
+  type Certs,
+  CertsError,
+  certsFor,
+  type ProxyDecision,
+  ProxyError,
+  proxyFor,
+} from '@reg/node/network';
 import { Dialling, type DialSetting, dial, endOf, hostAndPort, type Way } from '../../transport/dial.ts';
 import { SendError } from '../../transport/send-error.ts';
 
@@ -111,11 +118,17 @@ export async function resolveHost(url: URL, route: RouteFacts, { signal }: Netwo
   }
 }
 
-/** Opens a connection as a request would, without TLS, and closes it. */
+/** Opens a connection as a request would, but for TLS, and closes it. Over plain http a proxy is asked for no tunnel. */
 export async function tryConnection(url: URL, network: Network): Promise<ConnectFacts> {
   const since = performance.now();
-  const way = { ...wayTo(url, network), secure: false };
-  const { fault } = await connected(way, network.dialling, network.signal, () => null);
+  const { proxy, ...way } = wayTo(url, network);
+  const first = way.secure || proxy === null ? { ...way, proxy } : { ...endOf(proxy.origin), proxy: null };
+  const { fault } = await connected(
+    { ...first, secure: false, addresses: 'any' },
+    network.dialling,
+    network.signal,
+    () => null,
+  );
   return { ms: Math.round(performance.now() - since), fault };
 }
 
@@ -203,7 +216,8 @@ async function certsOf(at: string, { dialling }: Network): Promise<CertsOf> {
     const certs = await certsFor(at, owner);
     return { certs, folder: certs.trail[0]?.path ?? null, fault: null };
   } catch (error) {
-    return { certs: null, folder: null, fault: faultOf(error, 'tls') };
+    const folder = error instanceof CertsError ? error.path : null;
+    return { certs: null, folder, fault: faultOf(error, 'tls') };
   }
 }
 
