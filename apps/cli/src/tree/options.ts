@@ -53,10 +53,7 @@ export function withCredential(command: Command): Command {
 export function withGiven(command: Command): Command {
   return command
     .optionsGroup(credentialGroup)
-    .option(
-      '-u, --username <name>',
-      'user name; its password comes from one of the next two, or $REG_PASSWORD',
-    )
+    .option('-u, --username <name>', 'user name; its password: below, or $REG_PASSWORD')
     .option('--password-stdin', 'read the password from stdin')
     .addOption(
       new Option('--password-file <file>', 'read the password from a file').conflicts(['passwordStdin']),
@@ -67,12 +64,9 @@ export function withGiven(command: Command): Command {
 export function withFiles(command: Command): Command {
   return command
     .optionsGroup(credentialGroup)
-    .option('--config <folder>', "the folder of Docker's config.json, in place of $DOCKER_CONFIG")
+    .option('--config <folder>', "the folder of Docker's config.json")
     .addOption(
-      new Option(
-        '--authfile <file>',
-        'look into this file and no other, in place of $REGISTRY_AUTH_FILE',
-      ).conflicts(['config']),
+      new Option('--authfile <file>', 'look for credentials in this file and no other').conflicts(['config']),
     );
 }
 
@@ -80,11 +74,7 @@ export function withFiles(command: Command): Command {
 export function withTrust(command: Command): Command {
   return command
     .optionsGroup(credentialGroup)
-    .option(
-      '--trust-realm <origin>',
-      'a token server that may see the credential, like https://auth.example; repeatable',
-      repeated,
-    );
+    .option('--trust-realm <origin>', 'token server that may see the credential; repeatable', repeated);
 }
 
 /** How to connect. */
@@ -93,16 +83,12 @@ export function withConnection(command: Command): Command {
     .optionsGroup(connectionGroup)
     .option('--plain-http', 'speak http, and send credentials over it')
     .option('-k, --insecure', 'take any TLS certificate')
-    .option('--ca-file <file>', 'trust the authorities in this PEM file, and no others')
-    .option('--cert <file>', 'client certificate, PEM; needs --key')
-    .option('--key <file>', 'key of the client certificate, PEM; needs --cert')
-    .option(
-      '--resolve <host:port:address>',
-      'connect to this address in place of what DNS says; repeatable',
-      repeated,
-    )
+    .option('--ca-file <file>', 'trust the authorities in this PEM file alone')
+    .option('--cert <file>', 'client certificate, PEM; with --key')
+    .option('--key <file>', 'its key, PEM; with --cert')
+    .option('--resolve <host:port:ip>', 'connect there, whatever DNS says; repeatable', repeated)
     .option('--timeout <seconds>', 'give up on a request without progress')
-    .option('--retries <count>', 'send a token request again after 429, 5xx and lost connections');
+    .option('--retries <count>', 'how often to repeat a token request that fails');
 }
 
 /** An option whose values add up. */
