@@ -156,6 +156,17 @@ describe('reg credential store, list and erase', () => {
     expect(read(config)).toMatchObject({ auths: others });
   });
 
+  test('erase leaves a config alone that is locked by who asks', async () => {
+    const { reg, read, write } = homeFor();
+    const before = { credHelpers: { 'ghcr.io': 'reg' }, auths: { 'ghcr.io': entry('old', 'x') } };
+    const path = write(config, before);
+    await reg(['credential', 'store'], { stdin: stored('ghcr.io') });
+    const env = { REG_LOCKED_CONFIG: path };
+    expect((await reg(['credential', 'erase'], { stdin: 'ghcr.io', env })).code).toBe(0);
+    expect(read(own)).toEqual({ auths: {} });
+    expect(read(config)).toEqual(before);
+  });
+
   test.each([
     ['', 'what is on stdin is not JSON\n'],
     ['{}', 'no credentials server URL\n'],

@@ -34,7 +34,8 @@ export function homeFor(): Home {
   const folder = mkdtempSync(join(tmpdir(), 'reg-home-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   const bin = join(folder, 'bin');
-  mkdirSync(bin);
+  // Skopeo wants the folder of the session to be there.
+  for (const made of [bin, join(folder, 'run')]) mkdirSync(made);
   const env = {
     HOME: folder,
     XDG_RUNTIME_DIR: join(folder, 'run'),

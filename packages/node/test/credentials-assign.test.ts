@@ -131,6 +131,16 @@ describe('saveCredential with a helper', () => {
     expect(note('own')).toBeNull();
   });
 
+  test('one that is to forget is told which config is locked meanwhile', async () => {
+    const { env, write, note } = programs();
+    write('docker-credential-editor', 'printf "%s %s" "$1" "$REG_LOCKED_CONFIG" >$NOTES/$1');
+    const { path } = config({ credHelpers: { 'ghcr.io': 'editor' }, auths: { 'ghcr.io': {} } });
+    await eraseCredential('ghcr.io', { path, env });
+    expect(note('erase')).toBe(`erase ${path}`);
+    await saveCredential('ghcr.io', password('alice'), { path, env });
+    expect(note('store')).toBe('store ');
+  });
+
   test('a text that is no name of one is a TypeError', async () => {
     const { path } = config();
     await expect(saveCredential('ghcr.io', password('a'), { path, helper: 'a/b' })).rejects.toThrow(

@@ -222,6 +222,18 @@ test('saving credentials', async () => {
   expect(stdout).toBe('ghcr.io in the file\ntrue\n');
 });
 
+test('what is stored', async () => {
+  const { registry, env } = await loggedIn();
+  const { stdout } = await run(
+    example('Saving credentials', 1),
+    {},
+    { ...env, XDG_RUNTIME_DIR: '/nonexistent' },
+  );
+  expect(stdout).toBe(
+    `${registry.host} alice ${env['DOCKER_CONFIG']}/config.json default, docker, podman no end known\n`,
+  );
+});
+
 test('TLS: a host whose certificate is not verified', async () => {
   const { registry, env } = await loggedIn({ tls: true, repositories: { 'team/app': { tags: ['1'] } } });
   const { stdout } = await run(

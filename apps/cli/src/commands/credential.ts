@@ -17,6 +17,7 @@ import {
   eraseCredential,
   helperIsNamed,
   listCredentials,
+  lockedConfigVariable,
   saveCredential,
 } from '../credentials/keep.ts';
 import { ownFile, ownHelper, unasked } from '../credentials/own.ts';
@@ -154,7 +155,8 @@ function entryIn(input: string): {
 async function erase(server: string, options: CredentialOptions, { env }: Surroundings): Promise<void> {
   const { registry } = targetOf(server);
   await eraseCredential(registry, placeOf(options, env));
-  if (hasFile(options)) return;
+  // Who has locked a config forgets what is in it without us, and would wait for us while we wait for the lock.
+  if (hasFile(options) || env[lockedConfigVariable]) return;
   // Whoever has it installed in Docker's config logs out of what stands beside it there as well: that would answer next.
   const docker = placeFor(options, env);
   if (docker.flavor !== 'docker' || !(await helperIsNamed(registry, ownHelper, docker))) return;

@@ -8,6 +8,7 @@
 import { toVisible } from '@reg/core';
 import { CredentialsError, eraseCredential, listCredentials } from '../credentials/keep.ts';
 import { namedTarget } from '../credentials/name.ts';
+import { ownHelper } from '../credentials/own.ts';
 import { placeFor, shownPlace } from '../credentials/place.ts';
 import { type CommonOptions, type FileOptions, filesFor } from '../registry/options.ts';
 import { storeAt } from '../registry/store.ts';
@@ -101,14 +102,20 @@ async function forget(
   const entries = before.filter((entry) => entry.registry === registry);
   if (entries.length === 0) return forgetUnlisted(registry, options, surroundings);
   const reasons = new Map<string, string>();
+  const done = new Set<string>();
   for (const { source, format } of entries) {
-    if (reasons.has(source)) continue;
+    if (done.has(source)) continue;
+    done.add(source);
     if (format === 'variable' || format === 'flat') {
       reasons.set(source, fixed[format]);
       continue;
     }
     try {
-      await eraseCredential(registry, { ...owner, path: source, flavor: format });
+      const files = { ...owner, path: source, flavor: format };
+      await eraseCredential(registry, files);
+      // Where this command is named as a helper, what stands beside its name would answer next.
+      const isAsked = entries.some((entry) => entry.source === source && entry.helper === ownHelper);
+      if (isAsked) await eraseCredential(registry, { ...files, withoutHelpers: [ownHelper] });
     } catch (error) {
       if (!(error instanceof CredentialsError)) throw error;
       reasons.set(source, error.message);

@@ -8,5 +8,6 @@ export {
   eraseCredential,
   helperIsNamed,
   listCredentials,
+  lockedConfigVariable,
   saveCredential,
 } from '@reg/node/credentials';

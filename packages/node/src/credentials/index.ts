@@ -20,7 +20,7 @@ export type { Reader } from './order.ts';
 export type { PullSecretKeychainOptions } from './pull-secret.ts';
 export { pullSecretKeychain } from './pull-secret.ts';
 export type { SaveCredentialOptions, Saved, SaveOptions } from './save.ts';
-export { eraseCredential, saveCredential } from './save.ts';
+export { eraseCredential, lockedConfigVariable, saveCredential } from './save.ts';
 export type {
   ExplainAbout,
   ExplainedFound,

@@ -117,7 +117,9 @@ export async function eraseCredential(registry: string, options: SaveOptions = {
       work: async () => {
         if (gone.size > 0) isErased = true;
         try {
-          if (named !== null && (await eraseFromHelper(named, names, flavor, options))) isErased = true;
+          const env = { ...(options.env ?? process.env), [lockedConfigVariable]: path };
+          const around = { ...options, env };
+          if (named !== null && (await eraseFromHelper(named, names, flavor, around))) isErased = true;
           fault = null;
         } catch (error) {
           // The file forgets all the same.
@@ -141,6 +143,12 @@ function placeOf(registry: string, options: SaveOptions): Place {
   const { flavor = 'docker' } = options;
   return { names: namesOf(registry, flavor), path: options.path ?? loginPath(flavor, options), flavor };
 }
+
+/**
+ * The variable that names, to a helper that is to forget something, the config that is locked meanwhile. One that edits configs
+ * itself leaves that one alone: else each would wait for the other.
+ */
+export const lockedConfigVariable = 'REG_LOCKED_CONFIG';
 
 /** The helper that is asked to forget; for a namespace none is. */
 function helperToForget(
