@@ -22,6 +22,8 @@ ghcr.io/o before ghcr.io. --config FOLDER is $DOCKER_CONFIG without 3 and 4.
 Other files
   ~/.config/reg/trust.json     token servers that may see a credential, beyond
                                what is known: reg trust list
+  ~/.config/reg/credentials.json
+                               what docker-credential-reg was given to keep
   ~/.cache/reg                 the tokens that are kept: reg cache ls
   certs.d/HOST:PORT            in ~/.docker, ~/.config/docker,
                                ~/.config/containers, /etc/containers and
