@@ -50,13 +50,13 @@ const withoutChildren: Plugin = {
   },
 };
 
-/** The version alone, without its manifest; the entry's is its own, since one that is shared is a file more to load. */
+/** The version alone, without its manifest, wherever it is used: one that is shared would be one file more to load. */
 const version: Plugin = {
   name: 'version',
   setup({ onResolve, onLoad }) {
     onResolve({ filter: /\/version\.ts$/ }, ({ importer, resolveDir, path }) => ({
       path: join(resolveDir, path),
-      suffix: importer.endsWith('main.ts') ? '?entry' : '',
+      suffix: `?${importer}`,
     }));
     onLoad({ filter: /[\\/]cli[\\/]src[\\/]version\.ts$/ }, () => {
       const manifest = JSON.parse(readFileSync('package.json', 'utf8'));

@@ -24,25 +24,28 @@ export function runInProcess(
   // The first one ends the work at hand; a second finds no listener and ends the process.
   process.once('SIGINT', () => stop.abort(new Stop(INTERRUPTED)));
   process.once('SIGTERM', () => stop.abort(new Stop(TERMINATED)));
-  for (const output of [process.stdout, process.stderr]) {
+  const watched = (output: NodeJS.WriteStream): NodeJS.WriteStream =>
     output.on('error', ({ code, message }: NodeJS.ErrnoException) => {
       // `reg tags … | head -1`: whoever read has seen enough. The command may have ended and be waiting for what it wrote.
       process.exitCode = code === 'EPIPE' ? exitCode.ok : exitCode.unexpected;
       if (code === 'EPIPE' || output === process.stderr) stop.abort(new Stop(process.exitCode));
       else void fail(`the output cannot be written: ${message}`, { code: 'output', hint: 'df -h' });
     });
-  }
   // Node would add its process number and how to trace itself.
   process.removeAllListeners('warning');
   process.on('warning', async ({ message }) => {
     if (settingsIn(args).quiet) return;
     const { toVisible } = await import('@reg/core');
-    process.stderr.write(`warning: ${toVisible(message)}\n`);
+    surroundings.stderr.write(`warning: ${toVisible(message)}\n`);
   });
+  let stderr: NodeJS.WriteStream | null = null;
   const surroundings: Surroundings = {
-    stdout: process.stdout,
-    stderr: process.stderr,
-    // Touching `process.stdin` opens it, so it is touched when it is read.
+    stdout: watched(process.stdout),
+    // Touching a stream of `process` opens it: these are touched when they are needed.
+    get stderr() {
+      stderr ??= watched(process.stderr);
+      return stderr;
+    },
     get stdin() {
       return process.stdin;
     },

@@ -16,7 +16,7 @@ import { commandAt, nameOf, treeFor } from './tree/root.ts';
  * @returns runs it with the arguments after the program's name, and resolves with its exit code. Never rejects.
  */
 export function program(surroundings: Surroundings): (args: readonly string[]) => Promise<number> {
-  const { stdout, stderr } = surroundings;
+  const { stdout } = surroundings;
   return async (args) => {
     let code: ExitCode = exitCode.ok;
     let unasked = '';
@@ -38,7 +38,9 @@ export function program(surroundings: Surroundings): (args: readonly string[]) =
       const { command } = commandAt(root, args);
       const incomplete = error instanceof CommanderError && error.code === 'commander.help';
       if (incomplete && command === root) {
-        stderr.write(`${unasked}\nhint: reg demo   # a whole handshake, without a registry of your own\n`);
+        surroundings.stderr.write(
+          `${unasked}\nhint: reg demo   # a whole handshake, without a registry of your own\n`,
+        );
         return exitCode.usage;
       }
       const { report } = await import('./report/report.ts');
