@@ -314,6 +314,43 @@ describe('what it finds on this machine', () => {
     expect(check('creds.duplicates')).toMatchObject({ status: 'problem', cause: 'entries-conflict' });
   });
 
+  test('Docker takes what DOCKER_AUTH_CONFIG has before its file, and Podman what REGISTRY_AUTH_FILE names', async () => {
+    const home = homeWith({ 'registry.example': login('alice', canary('password')) });
+    const named = join(home, 'auth.json');
+    writeFileSync(
+      named,
+      JSON.stringify({ auths: { 'registry.example': login('robot', canary('password')) } }),
+      { mode: 0o600 },
+    );
+    const env = {
+      HOME: home,
+      REGISTRY_AUTH_FILE: named,
+      DOCKER_AUTH_CONFIG: JSON.stringify({ auths: { 'registry.example': login('ci', canary('password')) } }),
+    };
+    const { stdout } = await run(['doctor', 'registry.example', '--offline', '-o', 'json'], { env });
+    const { checks } = matchesSchema('doctor', stdout) as Diagnosis;
+    expect(checks.find(({ id }) => id === 'creds.duplicates')?.evidence).toEqual([
+      expect.stringMatching(/^Docker takes DOCKER_AUTH_CONFIG.*\(ci\)$/),
+      `Podman and Skopeo take ${named}, entry "registry.example" (robot)`,
+    ]);
+  });
+
+  test('the same credential in two places is no conflict', async () => {
+    const secret = canary('password');
+    const home = homeWith({ 'registry.example': login('alice', secret) });
+    mkdirSync(join(home, '.config', 'containers'), { recursive: true });
+    writeFileSync(
+      join(home, '.config', 'containers', 'auth.json'),
+      JSON.stringify({ auths: { 'registry.example': login('alice', secret) } }),
+      { mode: 0o600 },
+    );
+    const { check } = await doctor(['registry.example', '--offline'], home);
+    expect(check('creds.duplicates')).toMatchObject({
+      status: 'ok',
+      summary: '2 entries, of which Docker and Podman take the same',
+    });
+  });
+
   test('Q65: an entry for a namespace is for Podman alone, and Docker takes it for all of the registry', async () => {
     const home = homeWith({
       'registry.example': login('alice', canary('password')),

@@ -306,7 +306,7 @@ function summaryOf(failure: Failure): string {
     case 'body-spent':
       return 'the request cannot be sent twice';
     case 'redirect-refused':
-      return `redirects to ${bare(failure.to)}`;
+      return `redirects to ${failure.to === '' ? 'no place that can be read' : bare(failure.to)}`;
     case 'limit':
       return `asked for more than ${failure.max} tokens`;
     case 'network':
@@ -319,7 +319,8 @@ function summaryOf(failure: Failure): string {
 /** A URL without its query, which may hold a signature. */
 export function bare(url: string): string {
   if (!URL.canParse(url)) return url.slice(0, 200);
-  const { origin, pathname } = new URL(url);
+  const { protocol, origin, pathname } = new URL(url);
+  if (origin === 'null') return `${protocol}…`;
   return origin + (pathname === '/' ? '' : pathname);
 }
 

@@ -28,11 +28,13 @@ export function decidePing(ping: Answered, route: RouteFacts, about: About): Dec
   const version = header('docker-distribution-api-version');
   const type = header('content-type') ?? '';
   const via = header('via');
+  const location = header('location');
   const evidence = [
     `GET ${bare(ping.url)} answered ${status}`,
     `Docker-Distribution-Api-Version: ${version ?? '(absent)'}`,
     ...(type === '' ? [] : [`Content-Type: ${type}`]),
     ...(via === null ? [] : [`Via: ${via}`]),
+    ...(location === null ? [] : [`Location: ${bare(location)}`]),
     ...said(first.problems),
   ];
   const isPage = version === null && type.startsWith('text/html');

@@ -15,6 +15,7 @@ import { type FileOptions, filesFor, type GivenCredential } from '../../registry
 import type { Surroundings } from '../../surroundings.ts';
 import {
   chainKeychains,
+  defaultKeychain,
   dockerKeychain,
   type ExplainingKeychain,
   expiryOf,
@@ -239,7 +240,6 @@ export async function compareEntries(
   const files = [...new Set(trail.map(({ source }) => source))].filter(isAbsolute);
   const named = owner.env['REGISTRY_AUTH_FILE'] || null;
   const containers = files.filter((path) => basename(path) === 'auth.json');
-  const docker = dockerKeychain(owner);
   // Podman falls back on what Docker has, and reads it in its own way.
   const inOrder =
     named === null ? [...containers, ...files.filter((path) => basename(path) === 'config.json')] : [named];
@@ -247,15 +247,26 @@ export async function compareEntries(
     ...inOrder.map((path) => dockerKeychain({ path, flavor: 'containers', ...owner })),
   );
   const signal = AbortSignal.any([AbortSignal.timeout(HELPER_PATIENCE_MS), surroundings.signal]);
-  const find = async (keychain: ExplainingKeychain): Promise<Found | null> => {
+  const find = async (
+    keychain: ExplainingKeychain,
+    counts: (file: string) => boolean,
+  ): Promise<Found | null> => {
     try {
-      return await keychain.find(origin, repository, { signal });
+      const { trail } = await keychain.explain(origin, repository, { signal });
+      const answering = trail.find(({ outcome }) => outcome === 'matched');
+      return answering !== undefined && counts(answering.source)
+        ? await keychain.find(origin, repository, { signal })
+        : null;
     } catch {
       surroundings.signal.throwIfAborted();
       return null;
     }
   };
-  const [dockers, podmans] = [await find(docker), await find(podman)];
+  const { REGISTRY_AUTH_FILE: ___, ...env } = owner.env;
+  // Docker looks into a variable and its own file, before the places that only others look into.
+  const docker = defaultKeychain({ ...owner, env });
+  const dockers = await find(docker, (file) => !isAbsolute(file) || basename(file) === 'config.json');
+  const podmans = await find(podman, () => true);
   if (dockers === null || podmans === null) return { conflict: null, ambiguous };
   if (isDeepStrictEqual(dockers.credential, podmans.credential)) return { conflict: null, ambiguous };
   return { conflict: { docker: viewOf(dockers), podman: viewOf(podmans) }, ambiguous };

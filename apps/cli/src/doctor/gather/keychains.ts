@@ -2,6 +2,7 @@
 
 export {
   chainKeychains,
+  defaultKeychain,
   dockerKeychain,
   type ExplainingKeychain,
   expiryOf,

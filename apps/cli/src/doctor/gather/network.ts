@@ -17,7 +17,7 @@ import {
   ProxyError,
   proxyFor,
 } from '@reg/node/network';
-import { Dialling, type DialSetting, dial, endOf, hostAndPort, type Way } from '../../transport/dial.ts';
+import { Dialling, type DialSetting, dial, endOf, type Way } from '../../transport/dial.ts';
 import { SendError } from '../../transport/send-error.ts';
 
 /** Where and why a connection ended. */
@@ -134,8 +134,7 @@ export async function tryConnection(url: URL, network: Network): Promise<Connect
 
 /** Opens a TLS session as a request would, and reads the certificate even where a request would stop. */
 export async function tryTls(url: URL, addresses: Addresses, network: Network): Promise<TlsFacts> {
-  const { host, port } = endOf(url);
-  const at = hostAndPort(host, port);
+  const at = url.host;
   const { tls } = network.dialling;
   const certs = await certsOf(at, network);
   const folder = certs.folder;
