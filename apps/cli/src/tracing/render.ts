@@ -6,7 +6,7 @@
  */
 
 import { arch, platform, versions } from 'node:process';
-import { toVisible } from '@reg/core';
+import { describe, type Failure, toVisible } from '@reg/core';
 import { type Transcript, toCurl, toHar, toJson, toMermaid, toText } from '@reg/core/transcript';
 import type { Paint } from '../terminal/paint.ts';
 import type { TraceFormat } from '../tree/trace-format.ts';
@@ -26,7 +26,8 @@ export interface Page {
 
 const renderers = {
   text: (transcript, { paint, width, brief = false, reason = false, head }) => {
-    const text = toText(transcript, { paint, width, brief, reason });
+    const why = (failure: Failure): string => (reason ? describe(failure, { policy: false }) : '');
+    const text = toText(transcript, { paint, width, brief, reason: why });
     return head === undefined ? text : `${head}\n\n${text}`;
   },
   json: (transcript) => toJson(transcript),

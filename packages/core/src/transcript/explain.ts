@@ -9,7 +9,7 @@ import { type Need, readTokenResponse } from '../grant.ts';
 import type { Policy } from '../policy.ts';
 import { judgeRealm, type ReleaseReason } from '../realm.ts';
 import { coversScopes, formatScopes, missingScopes, parseScopes, type Scope } from '../scope.ts';
-import { followingHandshake, originOf, parameter } from './legs.ts';
+import { originOf, parameter, stepAfter } from './legs.ts';
 import type {
   BegunStep,
   CredentialStep,
@@ -50,7 +50,7 @@ function explainSent(step: SentStep, steps: readonly TranscriptStep[], index: nu
   const { effect, answer, next } = step;
   if (answer.type === 'no-response') return 'no response came';
   const { status } = answer.head;
-  const following = followingHandshake(steps, index);
+  const following = stepAfter('handshake', steps, index);
   const carried = effect.authorization !== null;
   const source = mountSource(effect);
   switch (next) {
@@ -169,7 +169,7 @@ function explainExchanged(step: ExchangedStep, steps: readonly TranscriptStep[],
       ? 'the token server refuses the credential'
       : 'the token server gives no token';
   }
-  const again = steps.slice(index + 1).find((s) => s.machine === 'exchange');
+  const again = stepAfter('exchange', steps, index);
   if (again === undefined || again.phase === 'begin') return 'ask again';
   if (isSigned(effect) && !isSigned(again.effect)) {
     return 'the credential is refused: ask anonymously (policy.rejectedCredential)';

@@ -20,12 +20,20 @@ export function isLeg(step: TranscriptStep): step is Leg {
   return 'effect' in step && step.effect.type === 'send';
 }
 
-/** The handshake's step after the one at `index`, if it was recorded. */
-export function followingHandshake(
+/** The step of `machine` after the one at `index`, if it was recorded. */
+export function stepAfter<M extends TranscriptStep['machine']>(
+  machine: M,
   steps: readonly TranscriptStep[],
   index: number,
-): (TranscriptStep & { machine: 'handshake' }) | undefined {
-  return steps.slice(index + 1).find((step) => step.machine === 'handshake');
+): Extract<TranscriptStep, { readonly machine: M }> | undefined {
+  const isOne = (step: TranscriptStep): step is Extract<TranscriptStep, { readonly machine: M }> =>
+    step.machine === machine;
+  // No part of the list is copied: a made-up transcript may have thousands of steps.
+  for (let at = index + 1; at < steps.length; at++) {
+    const step = steps[at];
+    if (step !== undefined && isOne(step)) return step;
+  }
+  return undefined;
 }
 
 /** What a token request says, from its form or its query, in order. */

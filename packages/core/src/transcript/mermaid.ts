@@ -2,7 +2,7 @@
  * A transcript as a Mermaid sequence diagram.
  *
  * Rules of this file: one statement a line; whatever comes from outside goes through `label`, which leaves nothing in it that
- * the grammar, or the HTML a page makes of it, could take for its own.
+ * the grammar, or the HTML a page makes of it, could take for its own but the line breaks that `label` puts in.
  */
 
 import { toVisible } from '../visible.ts';
@@ -12,7 +12,10 @@ import { maskNames } from './secrets.ts';
 import type { RecordedSend, Transcript } from './transcript.ts';
 
 /** A longer label makes a diagram that nobody can see whole. */
-const longestLabel = 160;
+const longestLabel = 240;
+
+/** Characters of a line of a label, where it has spaces to be broken at: wider ones push the servers apart. */
+const widestLine = 48;
 
 /** `transcript` as a Mermaid `sequenceDiagram` of the client, the registry, its token server and where it redirected. */
 export function toMermaid(transcript: Transcript): string {
@@ -81,8 +84,27 @@ const plain = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 ./
 
 function label(text: string): string {
   const shown = maskNames(toVisible(text));
+  const cut = shown.length > longestLabel ? `${shown.slice(0, longestLabel - 1)}…` : shown;
+  return linesOf(cut).map(escaped).join('<br/>');
+}
+
+function linesOf(text: string): readonly string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > widestLine) {
+      lines.push(line);
+      line = word;
+    } else {
+      line = line === '' ? word : `${line} ${word}`;
+    }
+  }
+  return [...lines, line];
+}
+
+function escaped(text: string): string {
   let safe = '';
-  for (const char of shown.length > longestLabel ? `${shown.slice(0, longestLabel - 1)}…` : shown) {
+  for (const char of text) {
     safe += char > '\x7f' || plain.includes(char) ? char : `#${char.charCodeAt(0)};`;
   }
   return safe;

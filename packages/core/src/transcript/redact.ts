@@ -54,6 +54,7 @@ const responseHeaders = new Set([
   'docker-distribution-api-version',
   'docker-ratelimit-source',
   'etag',
+  'keep-alive',
   'link',
   'oci-chunk-min-length',
   'oci-filters-applied',

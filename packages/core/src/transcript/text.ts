@@ -6,6 +6,7 @@
  */
 
 import { describe } from '../error.ts';
+import type { Failure } from '../failure.ts';
 import type { HeaderList, Timing } from '../message.ts';
 import { toVisible } from '../visible.ts';
 import { explain, explainClaims } from './explain.ts';
@@ -31,8 +32,8 @@ export interface TextOptions {
   readonly brief?: boolean;
   /** Print bodies that were recorded, and the shape of token responses. Default true. */
   readonly bodies?: boolean;
-  /** Say at the end, in full, why it failed. Default true. */
-  readonly reason?: boolean;
+  /** What to say at the end of why it failed, or `''`. Default: `describe`. */
+  readonly reason?: (failure: Failure) => string;
   /** Columns to break lines at; without it none is broken. */
   readonly width?: number;
   /** Called with each piece of text, made safe, and gives back what to print, of the same width on the screen. */
@@ -57,7 +58,8 @@ export function toText(transcript: Transcript, options: TextOptions = {}): strin
   }
   if (steps.length > 0) page.blank();
   page.end(duration(steps.filter(isLeg)), resultOf(transcript));
-  if (failure !== null && options.reason !== false) page.line('', 'bad', describe(failure));
+  const { reason = describe } = options;
+  if (failure !== null) page.line('', 'bad', reason(failure));
   return page.text();
 }
 
