@@ -224,6 +224,12 @@ describe('what is sent', () => {
     expect(requests.filter(({ method }) => method === 'PUT').map(({ status }) => status)).toEqual([401, 201]);
     expect(requests.at(-1)).toMatchObject({ body: content, headers: { 'content-type': type } });
 
+    // From who hands in a body no answer is expected.
+    const unasked = await run([...args, '-u', 'alice', '--input', file], {
+      stdin: { typed: [`${password}\r`] },
+    });
+    expect(unasked).toMatchObject({ code: 2, stdout: '' });
+
     writeFileSync(file, content);
     const again = await run([...args, ...asAlice(pair.realm), '--input', file], { stdin: password });
     expect(again).toMatchObject({ code: 0 });
@@ -247,6 +253,22 @@ describe('what is sent', () => {
       ['POST', '1'],
       ['POST', '1'],
     ]);
+  });
+
+  test('a mount that may only be an upload is one, and that is said', async () => {
+    const { host, pair, tokenUrl, faults } = await registry({
+      auth: 'bearer',
+      repositories: { 'team/app': { tags: ['1'] }, 'other/app': { tags: ['1'], access: {} } },
+    });
+    const scope = 'repository:team/app:pull,push repository:other/app:pull';
+    const challenge = `Bearer realm="${tokenUrl}",service="test-registry",scope="${scope}"`;
+    faults.add({ kind: 'challenge', values: [challenge], path: /mount=/, times: Number.POSITIVE_INFINITY });
+    const mount = `mount=sha256:${createHash('sha256').update('1').digest('hex')}&from=other/app`;
+    const args = ['api', '-i', 'POST', `${host}/v2/team/app/blobs/uploads/?${mount}`, ...asAlice(pair.realm)];
+    const ran = await run(args, { stdin: password });
+    expect(ran).toMatchObject({ code: 0, stdout: expect.stringContaining('HTTP/1.1 202 Accepted\n') });
+    expect(ran.stderr).toMatch(/^reg: .*other\/app/);
+    expect(await run([...args, '-q'], { stdin: password })).toMatchObject({ code: 0, stderr: '' });
   });
 
   test('all ways to describe an image, where a manifest is read, unless it is said which', async () => {
@@ -324,6 +346,13 @@ describe('what is not sent', () => {
   test('and the registry of a path is asked for in a hint that can be run', async () => {
     const ran = await run(['api', '/v2/a?secret=1']);
     expect(hintIn(ran)).toBe('reg api -R REGISTRY /v2/a');
+  });
+
+  test('stdin cannot be the body and the password', async () => {
+    const ran = await run(['api', 'ghcr.io/v2/', '--input', '-', '-u', 'a', '--password-stdin'], {
+      stdin: 'x',
+    });
+    expect(ran.stderr).toContain('stdin is either the body or the password');
   });
 
   test('a path stays at its registry, however it begins', async () => {

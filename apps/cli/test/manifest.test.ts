@@ -152,6 +152,13 @@ describe('reg manifest --head and --digest fetch no manifest', () => {
     expect(requests.map(({ method }) => method)).toEqual(['HEAD', 'HEAD', 'HEAD', 'GET']);
   });
 
+  test('the size of something compressed is not the size of the manifest', async () => {
+    const { host, faults } = await registry();
+    faults.add(sending('{}', { 'Content-Encoding': 'gzip' }));
+    const { stdout } = await run(['manifest', `${host}/team/app:1`, '--head']);
+    expect(stdout).toContain('size        not said\n');
+  });
+
   test.each([405, 501])('where there is no HEAD (%i) it is fetched', async (status) => {
     const open = await registry();
     const { digest } = await stored(open);
@@ -217,10 +224,35 @@ describe('a manifest that is not what its digest says is an error', () => {
     expect(await run(['manifest', `${host}/team/app@${wanted}`])).toMatchObject({ code: 9 });
   });
 
-  test('a digest field that is none says nothing', async () => {
+  test.each([
+    'sha256:\u00e9',
+    'sha256:abc',
+    digestOf('x').toUpperCase(),
+    `sha256:${'G'.repeat(64)}`,
+    'md5:0',
+  ])('a digest field %j is none and says nothing', async (digest) => {
     const { host, faults } = await registry();
-    faults.add(sending(body, { 'Docker-Content-Digest': 'sha256:\u00e9' }));
+    faults.add(sending(body, { 'Docker-Content-Digest': digest }));
     expect(await run(['manifest', `${host}/team/app:1`])).toMatchObject({ code: 0 });
+  });
+
+  test('a digest of another algorithm than was asked for is no contradiction', async () => {
+    const { host, faults } = await registry();
+    const wanted = digestOf(body, 'sha512');
+    const headers = { 'Docker-Content-Digest': digestOf(body) };
+    faults.add({ ...sending(body, headers), path: `/v2/team/app/manifests/${wanted}` });
+    for (const flag of ['--raw', '--head', '--digest'])
+      expect(await run(['manifest', `${host}/team/app@${wanted}`, flag])).toMatchObject({ code: 0 });
+  });
+
+  test('the digest is of the algorithm that the registry uses', async () => {
+    const { host, faults } = await registry();
+    const digest = digestOf(body, 'sha512');
+    faults.add(sending(body, { 'Docker-Content-Digest': digest }));
+    for (const flags of [[], ['--head']]) {
+      const { stdout } = await run(['manifest', `${host}/team/app:1`, '-o', 'json', ...flags]);
+      expect(matchesSchema('manifest', stdout)).toMatchObject({ digest });
+    }
   });
 });
 

@@ -3,7 +3,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { canary, type Fault } from '@reg/testing';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { pages } from '../src/reading/pages.ts';
 import { filterFor } from '../src/reading/pattern.ts';
+import type { Again } from '../src/registry/argument.ts';
+import type { Asked, Client } from '../src/registry/client.ts';
 import { hintIn, registryFor, run } from './run.ts';
 import { matchesSchema } from './schema.ts';
 
@@ -162,6 +165,14 @@ describe('reg tags asks for no more than is wanted', () => {
     expect(await run(['tags', `${host}/team/app`, '--last', '1'])).toMatchObject({ stdout: '1.0\nlatest\n' });
   });
 
+  test('--last on a later page is a tag like any other', async () => {
+    const { host, faults } = await registry();
+    faults.add(page('{"tags":["b"]}', { Link: `<${path}?b>; rel="next"` }));
+    faults.add({ ...page('{"tags":["c","a","d"]}'), after: 1 });
+    const { stdout } = await run(['tags', `${host}/team/app`, '--last', 'a']);
+    expect(stdout).toBe('b\nc\na\nd\n');
+  });
+
   test('--limit counts what is left by --include and --exclude, and the next page is not asked for', async () => {
     const open = await registry({ repositories: { 'team/app': { tags: ['1', '1-rc', '2', '2-rc', '3'] } } });
     open.faults.add({ ...page('{"tags":["1","1-rc","2"]}', { Link: `<${path}?last=2>; rel="next"` }) });
@@ -249,6 +260,33 @@ describe('a list that cannot be followed to its end is an error, after what ther
       code: 9,
       stderr: expect.stringContaining('larger than 32 MiB'),
     });
+  });
+
+  test('a list without an end, of one page after another', async () => {
+    const client = {
+      request: async ({ url }: Asked) => {
+        const next = `</v2/?${Number(url.search.slice(1)) + 1}>; rel="next"`;
+        return { head: { status: 200, headers: [['link', next]] }, url: url.href };
+      },
+    } as unknown as Client;
+    const again = { command: 'reg tags', trace: 'reg trace' } as Again;
+    let count = 0;
+    const all = async () => {
+      for await (const _ of pages(client, { method: 'GET', url: new URL('http://localhost/v2/') }, again))
+        count++;
+    };
+    await expect(all()).rejects.toThrow('more than 10000 pages');
+    expect(count).toBe(10_001);
+  });
+
+  test('one document of more than 64 Mi characters', async () => {
+    const { host, faults } = await registry();
+    const body = JSON.stringify({ tags: ['x'.repeat(24 * 1024 * 1024)] });
+    for (let i = 0; i < 3; i++)
+      faults.add({ ...page(body, { Link: `<${path}?${i}>; rel="next"` }), after: i });
+    const ran = await run(['tags', `${host}/team/app`, '-o', 'json']);
+    expect(ran).toMatchObject({ code: 1, stdout: '' });
+    expect(ran.stderr).toContain('-o ndjson');
   });
 
   test('a list without an end, of one empty page after another', async () => {
