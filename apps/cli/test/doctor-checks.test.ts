@@ -49,7 +49,7 @@ describe('the runner', () => {
     expect(findings.map(({ status, summary }) => [status, summary])).toEqual([
       ['problem', 'bad\\u{1b}[2J'],
       ['skipped', 'not looked at: it needs dns.resolve'],
-      ['skipped', 'not looked at: it needs tcp.connect'],
+      ['skipped', 'not looked at: it needs dns.resolve'],
       ['ok', 'good'],
     ]);
   });

@@ -30,16 +30,17 @@ export function withNeeds<S>(checks: readonly Check<S>[], only: readonly CheckId
 /** What each of `checks` finds, in their order, which puts what a check needs before it. Rejects only where `look` does. */
 export async function runChecks<S>(checks: readonly Check<S>[], scene: S): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
-  const blocked = new Set<CheckId>();
+  /** What could not be decided, and the check that failed first. */
+  const blocked = new Map<CheckId, CheckId>();
   for (const check of checks) {
     const { id, needs } = check;
-    const missing = needs.find((need) => blocked.has(need));
+    const failed = needs.map((need) => blocked.get(need)).find((first) => first !== undefined);
     const decision: Decision =
-      missing === undefined
+      failed === undefined
         ? await check.look(scene)
-        : { status: 'skipped', summary: `not looked at: it needs ${missing}`, blocks: true };
+        : { status: 'skipped', summary: `not looked at: it needs ${failed}`, blocks: true };
     if (decision.status === 'problem' || (decision.status === 'skipped' && decision.blocks === true))
-      blocked.add(id);
+      blocked.set(id, failed ?? id);
     findings.push(findingOf(id, decision));
   }
   return findings;

@@ -138,8 +138,8 @@ export class Scene {
     // Its realm was judged when it was asked: where it was not, no page gets a token either.
     const asked = (await this.ping.get()).tokens.at(-1);
     if (asked !== undefined) {
-      const addresses = await this.#addressesFor(new URL(asked.url));
-      targets.push({ who: 'token server', url: asked.url, addresses });
+      const url = tokenUrl(asked.url);
+      targets.push({ who: 'token server', url: url.href, addresses: await this.#addressesFor(url) });
     }
     return askAsPage(transport.send, page, targets, this.#signal);
   }
@@ -217,6 +217,15 @@ export class Scene {
   #patient(): NetworkOptions {
     return { timeout: `${PATIENCE_MS / 1_000}`, retries: '0', ...this.#setting.options };
   }
+}
+
+/** What a page would ask first, as nobody. Of a record nothing else is sent: it has stand-ins for what may be secret. */
+function tokenUrl(recorded: string): URL {
+  const url = new URL(recorded);
+  for (const name of [...url.searchParams.keys()]) {
+    if (name !== 'service' && name !== 'scope') url.searchParams.delete(name);
+  }
+  return url;
 }
 
 /** What is looked at once, when it is first wanted. */
