@@ -61,12 +61,12 @@ interface Theatre {
 }
 
 /** Everything that a peer was sent and may say again, in the spellings it may choose. */
-function echo({ headers, url = '' }: IncomingMessage): string {
+function echo({ headers }: IncomingMessage): string {
   const sent = headers.authorization ?? '';
   const [scheme = '', value = ''] = sent.split(' ');
   const plain = scheme === 'Basic' ? Buffer.from(value, 'base64').toString() : value;
   const escaped = [...plain].map((c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`).join('');
-  return `you sent ${sent} or ${plain} or ${percent(plain)} or ${percent(value)} or ${escaped} for ${url}`;
+  return `you sent ${sent} or ${plain} or ${percent(plain)} or ${percent(value)} or ${escaped}`;
 }
 
 const percent = (text: string): string =>
@@ -81,8 +81,8 @@ async function theatre(): Promise<Theatre> {
   const registry = await registryFor({
     auth: 'oauth2',
     users: { alice: { password, identityToken } },
-    repositories: { 'team/app': { tags: ['1'] } },
-    tokens: { format: 'jwt', rotateRefreshTokens: true },
+    repositories: { 'team/app': { tags: ['1', 'latest'] } },
+    tokens: { format: 'jwt' },
   });
   for (const secret of [signature, registryToken]) allow(secret, registry.url);
   const plain = await startFront(null);
@@ -145,7 +145,7 @@ function answerIn(scene: Scene, request: IncomingMessage, origin: string, regist
           }
         : {}),
     },
-    body: JSON.stringify({ errors: [{ code: 'SAID', message: echo(request), detail: echo(request) }] }),
+    body: JSON.stringify({ errors: [{ code: 'SAID', message: `${echo(request)} for ${origin}${url}` }] }),
   });
   switch (scene) {
     case '401':
@@ -204,6 +204,10 @@ interface Line {
   readonly printsSecret?: true;
   /** It prints what the server sends, byte for byte: a server that repeats a secret there has it printed. */
   readonly printsBody?: true;
+  /** What it ends with where nothing fails. Default: 0. */
+  readonly code?: number;
+  /** What was run before. */
+  readonly after?: readonly string[];
 }
 
 const line = (...args: readonly string[]): Line => ({ args });
@@ -235,26 +239,38 @@ const lines: Readonly<Record<string, readonly Line[]>> = {
   'reg status': [line(), line('--check'), line('HOST', '--check')],
   'reg credential get': [
     { args: [], stdin: 'HOST', printsSecret: true },
-    { args: [], stdin: 'other.example' },
+    { args: [], stdin: 'other.example', code: 1 },
   ],
   'reg credential store': [
     { args: [], stdin: entry },
-    { args: [], stdin: entry.slice(1) },
+    { args: [], stdin: entry.slice(1), code: 1 },
   ],
   'reg credential erase': [{ args: [], stdin: 'HOST' }],
   'reg credential list': [line()],
   'reg credential install': [line('HOST', '--dry-run'), line('HOST', '--yes')],
   'reg trust list': [line()],
-  'reg trust add': [line('HOST', 'https://auth.example'), line('HOST', `https://a:${password}@auth.example`)],
-  'reg trust remove': [line('HOST', 'https://auth.example')],
+  'reg trust add': [
+    line('HOST', 'https://auth.example'),
+    { args: ['HOST', `https://a:${password}@auth.example`], code: 2 },
+  ],
+  'reg trust remove': [
+    { args: ['HOST', 'https://auth.example'], after: ['trust', 'add', 'HOST', 'https://auth.example'] },
+  ],
   'reg trace': [
     line('HOST/team/app'),
     line('HOST/team/app:1', '--push', '--show-claims'),
     line('HOST/team/app', '--out', '{home}/out/trace'),
     line('http://HOST/v2/team/app/tags/list?X-Amz-Signature=SIGNATURE'),
-    line('http://alice:SIGNATURE@HOST/v2/'),
+    { args: ['http://alice:SIGNATURE@HOST/v2/'], code: 2 },
+    {
+      args: ['--replay', '{home}/out/trace.json'],
+      after: ['trace', 'HOST/team/app', '-o', 'json', '--out', '{home}/out/trace.json'],
+    },
   ],
-  'reg doctor': [line('HOST/team/app'), line('HOST/team/app', '--push', '--browser', 'https://app.example')],
+  'reg doctor': [
+    line('HOST/team/app'),
+    { args: ['HOST/team/app', '--push', '--browser', 'https://app.example'], code: 9 },
+  ],
   'reg token': [
     { args: ['HOST/team/app'], printsSecret: true },
     { args: ['HOST/team/app', '-H'], printsSecret: true },
@@ -273,8 +289,8 @@ const lines: Readonly<Record<string, readonly Line[]>> = {
     { args: ['http://HOST/v2/team/app/tags/list', '-i'], printsBody: true },
     { args: ['-R', 'HOST', '/v2/_catalog', '--paginate'], printsBody: true },
   ],
-  'reg cache ls': [line()],
-  'reg cache clear': [line('HOST')],
+  'reg cache ls': [{ args: [], after: ['tags', 'HOST/team/app'] }],
+  'reg cache clear': [{ args: ['HOST'], after: ['tags', 'HOST/team/app'] }],
   'reg cache path': [line()],
   'reg demo': [line()],
   'reg completion': [line('bash'), line('zsh'), line('fish')],
@@ -333,15 +349,17 @@ function leakingFiles({ home }: Stage): readonly string[] {
   return tap.leaks().map(({ place }) => place);
 }
 
-/** Runs one line, and returns what is wrong with it: nothing, or what it was and where a secret was. */
+/** Runs one line, and returns what is wrong with it: where a secret was, or that it ended otherwise than `expected`. */
 async function leaksOf(
   on: Stage,
   args: readonly string[],
-  options: RunOptions = {},
+  options: RunOptions,
+  expected: number | null = null,
 ): Promise<readonly string[]> {
   const shown = args.join(' ');
   try {
-    const { stderr } = await run(args, { ...options, env: { ...on.env, ...options.env } });
+    const { stderr, code } = await run(args, { ...options, env: { ...on.env, ...options.env } });
+    if (expected !== null && code !== expected) return [`${shown} ended with ${code}: ${stderr}`];
     if (stderr.includes('this should not have happened')) return [`${shown}: ${stderr}`];
   } catch (error) {
     return [`${shown}: ${String(error)}`];
@@ -379,15 +397,19 @@ describe('no secret appears, whatever the servers do', () => {
             .replaceAll('SIGNATURE', signature)
             .replaceAll('{home}', on.home);
         const given = [['--retries', '0'] as const, ...options].filter(([option]) => has(option)).flat();
-        for (const { args, stdin, printsSecret = false, printsBody = false } of ways) {
+        for (const { args, stdin, printsSecret = false, printsBody = false, code = 0, after } of ways) {
           for (const form of formsOf(command)) {
-            for (const talk of [[], ['-vv']]) {
+            // What is printed without a word on stderr is the same with one: of the servers' failures this is enough.
+            for (const talk of scene === 'ok' || scene === '401' ? [[], ['-v'], ['-vv']] : [['-vv']]) {
               reset(on, host);
-              const found = await leaksOf(on, [...words, ...args.map(fill), ...form, ...talk, ...given], {
+              if (after !== undefined) await run(after.map(fill), { env: on.env });
+              const typed = [...words, ...args.map(fill), ...form, ...talk, ...given];
+              const setting = {
                 env: { REG_PASSWORD: password },
                 printsSecret: printsSecret || (printsBody && repeating.has(scene)),
                 ...(stdin === undefined ? {} : { stdin: fill(stdin) }),
-              });
+              };
+              const found = await leaksOf(on, typed, setting, scene === 'ok' ? code : null);
               leaks.push(...found.map((leak) => `${scene}: ${leak}`));
             }
           }
