@@ -65,6 +65,23 @@ const version: Plugin = {
   },
 };
 
+/** What every command line needs, of which each file is loaded by others too. */
+const base = ['surroundings', 'report/exit-code', 'report/settings', 'tree/names'].map((name) =>
+  join(import.meta.dirname, `src/${name}.ts`),
+);
+
+/** Keeps the base in one file: esbuild puts modules together that are reached from the same entries. */
+const together: Plugin = {
+  name: 'together',
+  setup({ onLoad }) {
+    onLoad({ filter: /[\\/]cli[\\/]src[\\/].*\.ts$/ }, ({ path }) => {
+      if (!base.includes(path)) return null;
+      const others = base.map((one) => `import ${JSON.stringify(one)};\n`);
+      return { contents: readFileSync(path, 'utf8') + others.join(''), loader: 'ts' };
+    });
+  },
+};
+
 export default defineConfig({
   entry: ['src/main.ts', 'src/docker-credential-reg.ts'],
   format: ['esm'],
@@ -77,7 +94,7 @@ export default defineConfig({
   metafile: true,
   removeNodeProtocol: false,
   outExtension: () => ({ js: '.cjs' }),
-  esbuildPlugins: [commonJs, withoutChildren, version],
+  esbuildPlugins: [commonJs, withoutChildren, version, together],
   esbuildOptions(options) {
     options.conditions = ['@reg/source', 'module'];
   },

@@ -39,3 +39,9 @@ function optionName(option: string): string {
   const value = option.indexOf('=');
   return value < 0 ? option : option.slice(0, value);
 }
+
+/** Whether the parser threw it; by its code, since whoever reports something else has no parser loaded. */
+export function isCommandLineFault(error: unknown): error is CommanderError {
+  const code = error instanceof Error && 'code' in error ? error.code : null;
+  return typeof code === 'string' && code.startsWith('commander.');
+}

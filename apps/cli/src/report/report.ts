@@ -6,12 +6,11 @@
  */
 
 import { toVisible } from '@reg/core';
-import { CommanderError } from 'commander';
 import { Stop, type Surroundings } from '../surroundings.ts';
 import { paintFor, widthOf } from '../terminal/paint.ts';
 import { Complaint, complaintJson, renderComplaint } from './complaint.ts';
 import { exitCode } from './exit-code.ts';
-import { commandLineFault } from './fault.ts';
+import { commandLineFault, isCommandLineFault } from './fault.ts';
 import { settingsIn } from './settings.ts';
 
 export interface CommandLine {
@@ -42,7 +41,7 @@ export function report(
 
 function complaintOf(error: unknown): Complaint {
   if (error instanceof Complaint) return error;
-  if (error instanceof CommanderError) return new Complaint(exitCode.usage, commandLineFault(error));
+  if (isCommandLineFault(error)) return new Complaint(exitCode.usage, commandLineFault(error));
   const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   return new Complaint(exitCode.unexpected, `this should not have happened: ${message}`, {
     hint: 'reg --version   # to go with the report of this',
