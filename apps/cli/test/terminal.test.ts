@@ -13,7 +13,7 @@ describe.skipIf(isMissing('tmux'))('in a real terminal', () => {
     await terminal.until((screen) => screen.endsWith('Password:'));
     terminal.type('sésame🔑x');
     terminal.press('BSpace', 'Enter');
-    expect(await terminal.until((screen) => screen.includes('🔑'))).toMatch(/^\["","🔑emasés",true\]$/m);
+    expect(await terminal.until((screen) => screen.endsWith('\n$'))).toMatch(/^\["","🔑emasés",true\]$/m);
     expect(terminal.written()).not.toContain('sés');
   });
 
@@ -23,7 +23,7 @@ describe.skipIf(isMissing('tmux'))('in a real terminal', () => {
       terminal.run(`${bracketed ? "printf '\\e[?2004h'; " : ''}asking hidden`);
       await terminal.until((screen) => screen.endsWith('Password:'));
       terminal.paste('abc def\r');
-      await terminal.until((screen) => screen.includes('fed cba'));
+      await terminal.until((screen) => screen.includes('fed cba') && screen.endsWith('\n$'));
       expect(terminal.written()).not.toContain('abc');
       terminal.run('clear');
       await terminal.until((screen) => screen === '$');
