@@ -82,7 +82,7 @@ export function withConnection(command: Command): Command {
   return command
     .optionsGroup(connectionGroup)
     .option('--plain-http', 'speak http, and send credentials over it')
-    .option('-k, --insecure', 'take any TLS certificate')
+    .option('-k, --insecure', 'take any TLS certificate of the registry, and of --trust-realm')
     .option('--ca-file <file>', 'trust the authorities in this PEM file alone')
     .option('--cert <file>', 'client certificate, PEM; with --key')
     .option('--key <file>', 'its key, PEM; with --cert')

@@ -135,7 +135,7 @@ Examples:
       `
 Examples:
   reg ping docker.io ghcr.io
-  reg ping registry.example --count 5 --max-time 1 -o ndjson`,
+  reg ping registry.example --count 5 --max-time 10 -o ndjson`,
     )
     .action(
       act(async (registries: readonly string[], options: PingOptions) => {
