@@ -25,7 +25,7 @@ describe('reg login verifies before it stores', () => {
     expect(ran.stdout.replace(/\d+ ms/, 'N ms')).toBe(
       `✓ ${host}  basic  N ms\n` +
         '✓ alice is accepted (checked: authenticated GET /v2/ → 200; anonymous → 401)\n' +
-        `  stored in ~/.docker/config.json, as it is, not encrypted; key "${host}"\n`,
+        `  stored in ~/.docker/config.json, unencrypted; key "${host}"\n`,
     );
     expect(ran.stderr).toBe(`next: reg doctor ${host}/OWNER/IMAGE\n`);
     expect(read(config)).toEqual({ auths: { [host]: entry('alice', password) } });

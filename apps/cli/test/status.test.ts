@@ -128,6 +128,20 @@ describe('reg status lists what is stored', () => {
     expect(stdout).toContain('unusable');
   });
 
+  test('in 80 columns: names and paths are cut, where they tell least', async () => {
+    const { reg, write, folder } = homeFor();
+    const registry = '123456789012.dkr.ecr.eu-west-1.amazonaws.com';
+    write(config, { auths: { [registry]: ecr(seconds() - 7_260), 'ghcr.io': login('alice') } });
+    const DOCKER_CONFIG = `${folder}/a-folder-with-a-long-name/and-another-one`;
+    write('a-folder-with-a-long-name/and-another-one/config.json', { auths: { [registry]: ecr(1) } });
+    for (const env of [{}, { DOCKER_CONFIG }]) {
+      const { stdout } = await reg(['status', '--color', 'never'], { terminal: 80, env });
+      for (const line of stdout.split('\n')) expect(line.length, line).toBeLessThanOrEqual(80);
+      expect(stdout).toContain('123456789012.dk');
+      expect(stdout).toContain('onfig.json');
+    }
+  });
+
   test('--authfile and --config', async () => {
     const { reg, write, folder } = homeFor();
     write(config, { auths: { 'ghcr.io': login('home') } });

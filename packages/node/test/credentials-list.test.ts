@@ -126,6 +126,15 @@ describe('listCredentials', () => {
     expect([note('store'), note('cloud')]).toEqual(['list\n', 'list\n']);
   });
 
+  test('a helper that lists addresses, as Google’s does', async () => {
+    const { write, helper, list } = home();
+    helper('cloud', { 'https://gcr.example': 'oauth2accesstoken', 'https://eu.gcr.example': 'x' });
+    write('.docker/config.json', { credHelpers: { 'gcr.example': 'cloud', 'us.gcr.example': 'cloud' } });
+    expect((await list()).credentials.map(brief)).toEqual([
+      'gcr.example oauth2accesstoken default+docker+podman gcr.example',
+    ]);
+  });
+
   test('a helper that cannot list may have what it is named for; one that is missing is a problem', async () => {
     const { write, program, list } = home();
     program('docker-credential-mute', 'echo "not implemented"; exit 1');

@@ -435,7 +435,7 @@ function renderLogin(entered: Entered, env: Surroundings['env'], paint: Paint): 
   if (checked === null)
     lines.push(`${paint('meaning', '!')} ${who} at ${registry} was not verified: --no-verify`);
   else lines.push(...verifiedLines(registry, who, checked, paint));
-  const where = helper === null ? 'as it is, not encrypted' : `via docker-credential-${helper}`;
+  const where = helper === null ? 'unencrypted' : `via docker-credential-${helper}`;
   lines.push(`  stored in ${shownPlace(path, env)}, ${where}; key ${JSON.stringify(key)}`);
   if (checked?.trusted) {
     lines.push(

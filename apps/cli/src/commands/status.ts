@@ -20,11 +20,11 @@ import {
   type FileOptions,
   filesFor,
 } from '../registry/options.ts';
-import { Complaint } from '../report/complaint.ts';
+import { Complaint, renderComplaint } from '../report/complaint.ts';
 import { type ExitCode, exitCode } from '../report/exit-code.ts';
 import { quote } from '../report/shell.ts';
 import type { Surroundings } from '../surroundings.ts';
-import { type Paint, paintFor } from '../terminal/paint.ts';
+import { type Paint, paintFor, widthOf } from '../terminal/paint.ts';
 import { progressFor } from '../terminal/progress.ts';
 
 export interface StatusOptions extends FileOptions, ConnectionOptions, CommonOptions {
@@ -85,7 +85,8 @@ export async function status(
     stdout.write(`${JSON.stringify(statusJson(rows, differences, problems), null, 2)}\n`);
   } else if (rows.length > 0) {
     const paint = paintFor(stdout, env, options.color);
-    stdout.write(renderStatus(rows, { env, paint, now: Date.now(), check: options.check === true }));
+    const page = { env, paint, now: Date.now(), check: options.check === true, width: widthOf(stdout) };
+    stdout.write(renderStatus(rows, page));
   }
   const say = (text: string): void => void stderr.write(`${text}\n`);
   if (options.output === 'text' && options.quiet !== true) {
@@ -97,15 +98,18 @@ export async function status(
     }
     for (const { source, why } of problems) say(`warning: ${shownPlace(source, env)}: ${toVisible(why)}`);
   }
-  const failed = rows.flatMap(({ entry, checked }) => (checked?.message ? [{ entry, checked }] : []));
+  const failed = rows.flatMap(({ entry, checked }) =>
+    checked?.message == null ? [] : [{ entry, ...checked, message: checked.message }],
+  );
   if (options.output === 'text') {
-    for (const { entry, checked } of failed) {
-      say(`reg: ${entry.registry}, from ${shownEntry(entry, env)}: ${toVisible(checked.message ?? '')}`);
+    const [paint, width] = [paintFor(stderr, env, options.color), widthOf(stderr)];
+    for (const { entry, code, message, hint } of failed) {
+      const what = `${entry.registry}, from ${shownEntry(entry, env)}: ${message}`;
+      stderr.write(renderComplaint(new Complaint(code, what), hint ?? 'reg status', paint, width));
     }
-    const hint = failed.at(-1)?.checked.hint ?? (unreadable.length > 0 ? 'reg help auth-files' : null);
-    if (hint !== null) say(`${paintFor(stderr, env, options.color)('faint', 'hint: ')}${hint}`);
+    if (failed.length === 0 && unreadable.length > 0) say(`${paint('faint', 'hint: ')}reg help auth-files`);
   }
-  const codes = failed.map(({ checked }) => checked.code);
+  const codes = failed.map(({ code }) => code);
   if (codes.includes(exitCode.unauthenticated)) return exitCode.unauthenticated;
   return codes[0] ?? (unreadable.length > 0 ? exitCode.credentials : undefined);
 }
@@ -277,10 +281,12 @@ interface Page {
   /** Epoch milliseconds. */
   readonly now: number;
   readonly check: boolean;
+  /** Columns. */
+  readonly width: number;
 }
 
 /** A table, the registry of a shadowed entry left out. Colours are put on when its columns have their widths. */
-function renderStatus(rows: readonly Row[], { env, paint, now, check }: Page): string {
+function renderStatus(rows: readonly Row[], { env, paint, now, check, width }: Page): string {
   const titles = ['REGISTRY', 'USER', 'SOURCE', 'KIND', 'EXPIRES', 'USED BY', ...(check ? ['CHECK'] : [])];
   const cells = rows.map(({ entry, checked }, i) => [
     rows[i - 1]?.entry.registry === entry.registry ? '' : toVisible(entry.registry),
@@ -294,10 +300,22 @@ function renderStatus(rows: readonly Row[], { env, paint, now, check }: Page): s
     ...(check ? [checked === null ? '–' : checkText[checked.result]] : []),
   ]);
   const widths = titles.map((title, i) => Math.max(title.length, ...cells.map((row) => row[i]?.length ?? 0)));
+  // What is too wide is cut where the most is: names of registries are long, and so are paths, which end in what tells.
+  const [registries = 0, , sources = 0] = widths;
+  const tooWide = widths.reduce((sum, column) => sum + column + GAP.length, -GAP.length) - width;
+  widths[0] = Math.max(Math.min(registries, NARROWEST), registries - Math.max(0, tooWide));
+  widths[2] = Math.max(
+    Math.min(sources, NARROWEST),
+    sources - Math.max(0, tooWide - (registries - widths[0])),
+  );
   const line = (row: readonly string[]): string =>
     row
-      .map((cell, i) => cell.padEnd(widths[i] ?? 0))
-      .join('  ')
+      .map((cell, i) => {
+        const room = widths[i] ?? 0;
+        if (cell.length <= room) return cell.padEnd(room);
+        return i === 0 ? `${cell.slice(0, room - 1)}…` : `…${cell.slice(cell.length - room + 1)}`;
+      })
+      .join(GAP)
       .trimEnd();
   const body = cells.map((row, i) => {
     const text = line(row);
@@ -306,6 +324,11 @@ function renderStatus(rows: readonly Row[], { env, paint, now, check }: Page): s
   });
   return [paint('faint', line(titles)), ...body].map((text) => `${text}\n`).join('');
 }
+
+const GAP = '  ';
+
+/** Enough to tell one from the other. */
+const NARROWEST = 16;
 
 const checkText = {
   accepted: '✓ accepted',

@@ -16,7 +16,7 @@ import { expiryOf } from './expiry.ts';
 import { helperList, programOf, tokenUser } from './helper.ts';
 import type { HelperAsker } from './helpers.ts';
 import { type OrderOptions, type Place, placesFor, type Reader, sourceAt } from './order.ts';
-import { hubKey, namespacesOf, partsOf, type Registry, registryAt } from './registry.ts';
+import { dockerKeys, hubKey, namespacesOf, partsOf, type Registry, registryAt } from './registry.ts';
 import { Trail } from './trail.ts';
 
 export interface ListOptions extends OrderOptions {
@@ -206,12 +206,13 @@ class Lister {
       const about = aboutOf(name, flavor);
       if (about === null || about.namespace !== '' || seen.has(about.name)) continue;
       seen.add(about.name);
-      const asked = helperIn(path, config, registryAt(about.origin), flavor, { without: this.#without });
+      const registry = registryAt(about.origin);
+      const asked = helperIn(path, config, registry, flavor, { without: this.#without });
       if (asked === null) continue;
       const { helper, server } = asked;
       const list = await this.#listOf(helper);
-      const username = list === null ? null : member(list, server);
-      // A helper that cannot say what it has may have it, if it is named for this registry, or an entry says so.
+      // One that cannot say what it has may have it, if it is named for this registry, or an entry says so.
+      const username = list === null ? null : userIn(list, server, registry);
       if (username === undefined) continue;
       entries.push({
         registry: about.name,
@@ -221,7 +222,7 @@ class Lister {
         key: server,
         helper,
         type: username === null ? null : username === tokenUser ? 'identity' : 'password',
-        username: typeof username === 'string' && username !== tokenUser ? username : null,
+        username: username === tokenUser ? null : username,
         expiresAt: null,
         fault: this.#faults.get(helper) ?? null,
       });
@@ -254,17 +255,17 @@ class Lister {
 
   /** The entry that a look-up of `reader` for all of `about` would come to. */
   async #winner(reader: Reader, { origin, namespace }: About): Promise<Winner | null> {
+    const registry = registryAt(origin);
     let server: string | null = null;
     const asker: HelperAsker = {
       without: this.#without,
       ask: async (helper, asked) => {
         const list = await this.#listOf(helper);
-        if (list !== null && member(list, asked) === undefined) return { kind: 'none' };
+        if (list !== null && userIn(list, asked, registry) === undefined) return { kind: 'none' };
         server = asked;
         return { kind: 'credential', credential: nobody, program: programOf(helper), expiresAt: 0 };
       },
     };
-    const registry: Registry = registryAt(origin);
     const [repository = null] = namespacesOf(namespace === '' ? null : namespace);
     for (const place of placesFor(reader, this.#options)) {
       const trail = new Trail();
@@ -309,6 +310,16 @@ function entriesOf(path: string, format: FileFormat | 'variable', auths: object)
       return [{ ...common, type: null, username: null, expiresAt: null, fault: error.fault }];
     }
   });
+}
+
+/** The user that a helper lists for a registry. Google's and Amazon's list addresses, whatever they are asked for. */
+function userIn(
+  list: Readonly<Record<string, string>>,
+  server: string,
+  registry: Registry,
+): string | undefined {
+  const [key] = Object.hasOwn(list, server) ? [server] : dockerKeys(Object.keys(list), registry);
+  return key === undefined ? undefined : list[key];
 }
 
 /** An entry that only says that a helper keeps something. */
