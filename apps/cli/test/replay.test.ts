@@ -203,6 +203,8 @@ describe('--out', () => {
     expect(ran).toEqual({ code: 0, stdout: '', stderr: `reg: written to ${out}\n` });
     expect(readFileSync(out, 'utf8')).toBe((await run(['trace', '--replay', replay, '-o', 'har'])).stdout);
     expect(statSync(out).mode & 0o777).toBe(0o600);
+    const piped = await run(['trace', '--replay', replay, '-o', 'har', '--out', '-']);
+    expect(piped).toEqual({ code: 0, stdout: readFileSync(out, 'utf8'), stderr: '' });
     expect(await run(['trace', '--replay', replay, '--out', out, '-q'])).toEqual({
       code: 0,
       stdout: '',

@@ -70,7 +70,7 @@ async function traceAt(target: Target, options: TraceOptions, surroundings: Surr
     return push ? traceOfPush(client, target.url, again, warn) : traceOf(client, target.url, again);
   });
   // On the screen stderr says why it failed.
-  const page = pageFor(options, surroundings, options.out !== undefined);
+  const page = pageFor(options, surroundings, isFile(options.out));
   return {
     text: renderTrace(transcript, options.output, { ...page, head: headOf(transcript, page) }),
     complaint,
@@ -96,7 +96,7 @@ async function print(
     if (complaint !== null) complaints.push(complaint);
     return text;
   };
-  if (out === undefined) {
+  if (!isFile(out)) {
     stdout.write(await text());
     // Where both are one screen, what was said and what it means are told apart.
     if (complaints.length > 0 && stdout.isTTY === true) stdout.write('\n');
@@ -105,6 +105,11 @@ async function print(
     if (!quiet) stderr.write(`reg: written to ${toVisible(out)}\n`);
   }
   for (const complaint of complaints) throw complaint;
+}
+
+/** `-` is stdout, as where a file is read. */
+function isFile(out: string | undefined): out is string {
+  return out !== undefined && out !== '-';
 }
 
 /** A trace has no secret in it, but who asked whom for what is not everyone's to know. */
@@ -147,7 +152,7 @@ function pageFor(
   reason: boolean,
 ): Page {
   const brief = verbose === 0;
-  if (out !== undefined) {
+  if (isFile(out)) {
     return { paint: (_, text) => text, width: Number.POSITIVE_INFINITY, brief, reason };
   }
   return { paint: paintFor(stdout, env, color), width: widthOf(stdout), brief, reason };
