@@ -50,6 +50,25 @@ const withoutChildren: Plugin = {
   },
 };
 
+/** Of a CommonJS package that is loaded late esbuild leaves a default export alone; here it has the names that are used. */
+const named: Plugin = {
+  name: 'named',
+  setup({ onResolve, onLoad, onEnd }) {
+    onResolve({ filter: /^proper-lockfile$/ }, ({ kind, path, resolveDir }) =>
+      kind === 'dynamic-import' ? { path, namespace: 'named', pluginData: resolveDir } : null,
+    );
+    onLoad({ filter: /.*/, namespace: 'named' }, ({ path, pluginData }) => ({
+      contents: `export { lock } from ${JSON.stringify(path)};`,
+      resolveDir: pluginData,
+    }));
+    onEnd(({ metafile }) => {
+      for (const { entryPoint = '' } of Object.values(metafile?.outputs ?? {})) {
+        if (entryPoint.includes('node_modules')) throw new Error(`${entryPoint} is loaded late, by no name`);
+      }
+    });
+  },
+};
+
 /** The version alone, without its manifest, wherever it is used: one that is shared would be one file more to load. */
 const version: Plugin = {
   name: 'version',
@@ -94,7 +113,7 @@ export default defineConfig({
   metafile: true,
   removeNodeProtocol: false,
   outExtension: () => ({ js: '.cjs' }),
-  esbuildPlugins: [commonJs, withoutChildren, version, together],
+  esbuildPlugins: [commonJs, withoutChildren, named, version, together],
   esbuildOptions(options) {
     options.conditions = ['@reg/source', 'module'];
   },
