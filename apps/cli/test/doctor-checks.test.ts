@@ -319,8 +319,27 @@ describe('grants', () => {
     ['', 'warning', 'repository-missing-or-denied'],
     ['repository:team/other:pull,push', 'warning', 'repository-missing-or-denied'],
   ])('asked for push, got %j', (granted, status, cause) => {
-    const decision = decideGrant(got(granted), pushing);
+    const decision = decideGrant(got(granted), true, pushing);
     expect([decision.status, causeOf(decision)]).toEqual([status, cause]);
+  });
+});
+
+describe('a token server that grants all or nothing', () => {
+  const refusal = { kind: 'token-refused', realm: 'https://auth.example/token', status: 403 } as const;
+  const failure = { ...refusal, registry: about.registry.origin, asked: '', anonymous: false, problems: [] };
+  const token: TokenFacts = {
+    asked: 'repository:team/app:pull,push',
+    granted: null,
+    claims: null,
+    expiresAt: null,
+    failure,
+  };
+
+  test.each([
+    [true, 'token-lacks-push'],
+    [false, 'repository-missing-or-denied'],
+  ])('who may pull: %j', (mayPull, cause) => {
+    expect(causeOf(decideGrant(token, mayPull, pushing))).toBe(cause);
   });
 });
 

@@ -116,16 +116,16 @@ const there: readonly Check<Scene>[] = [
   {
     id: 'scope.grant',
     needs: ['creds.accepted', 'clock.skew'],
-    look: async (scene) => decideGrant(await scene.token.get(), scene.about),
+    look: lookAtGrant,
   },
   {
     id: 'repository.access',
     needs: ['creds.accepted'],
     async look(scene) {
-      const [ping, pull] = [await scene.ping.get(), await scene.pull.get()];
+      const [ping, token] = [await scene.ping.get(), scene.about.push ? await lookAtGrant(scene) : null];
+      const pull = await scene.pull.get();
       const clocks = await lookAtClocks(scene);
-      const token = scene.about.push ? await scene.token.get() : null;
-      const canPush = token === null || decideGrant(token, scene.about).status === 'ok';
+      const canPush = token !== null && (token.status === 'ok' || token.status === 'skipped');
       return decideAccess({ ping, pull, clockIsOff: clocks.status === 'problem', canPush }, scene.about);
     },
   },
@@ -153,6 +153,13 @@ const cors: Check<Scene> = {
     return page === null ? skipped('no page is named') : decideCors(await scene.cors(page), about.name);
   },
 };
+
+async function lookAtGrant(scene: Scene): Promise<Decision> {
+  // For a push its token comes first: it serves the pull too.
+  const token = await scene.token.get();
+  const status = (await scene.pull.get())?.head?.status ?? 0;
+  return decideGrant(token, status >= 200 && status < 300, scene.about);
+}
 
 async function lookAtClocks(scene: Scene): Promise<Decision> {
   const answered = await scene.answered();

@@ -11,7 +11,6 @@ import { type Client, manifestTypes, openClient, transportAt } from '../registry
 import { type GivenCredential, type NetworkOptions, readConnection } from '../registry/options.ts';
 import { ownerOf } from '../registry/owner.ts';
 import type { Surroundings } from '../surroundings.ts';
-import { verboseFor } from '../terminal/verbose.ts';
 import { type About, type Asked, aboutOf } from './about.ts';
 import { realmIn } from './checks/handshake.ts';
 import { askAsPage, type CorsFacts, type CorsTarget } from './gather/cors.ts';
@@ -171,8 +170,7 @@ export class Scene {
   readonly #client = new Once(async () => this.#opened((await this.#login.get()).keychain));
 
   async #opened(keychain: Awaited<ReturnType<typeof lookUp>>['keychain']): Promise<Client> {
-    const { given, surroundings, options } = this.#setting;
-    const onStep = verboseFor(surroundings, options);
+    const { given, surroundings } = this.#setting;
     const signal = AbortSignal.any([this.#signal, AbortSignal.timeout(DEADLINE_MS)]);
     const client = await openClient({
       registry: this.about.registry,
@@ -182,7 +180,6 @@ export class Scene {
       bodies: false,
       keychain,
       store: false,
-      ...(onStep && { onStep }),
     });
     this.#open.push(client);
     return client;

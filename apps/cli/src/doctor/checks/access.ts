@@ -109,22 +109,30 @@ function seconds(ms: number): number {
   return Math.round(Math.abs(ms) / 1_000);
 }
 
-/** `scope.grant` */
-export function decideGrant(token: TokenFacts | null, about: About): Decision {
+/**
+ * `scope.grant`
+ *
+ * @param mayPull whether the repository can be read
+ */
+export function decideGrant(token: TokenFacts | null, mayPull: boolean, about: About): Decision {
   if (token === null) return skipped('no token was asked for');
   const { asked, granted, failure } = token;
   if (isAbout(failure, 'rate-limited')) return unknown('it asks to wait');
-  if (failure !== null) {
-    // An account that may pull and not push is refused the whole by some servers.
-    return failure.kind === 'token-refused' && (failure.status === 401 || failure.status === 403)
-      ? {
+  if (isAbout(failure, 'token-refused') && (failure.status === 401 || failure.status === 403)) {
+    const summary = `asked ${asked}: refused with ${failure.status}`;
+    const evidence = said(failure.problems);
+    // Some servers grant all or nothing.
+    return mayPull && about.push
+      ? { status: 'problem', summary, evidence, cause: 'token-lacks-push', fix: pushRight(about) }
+      : {
           status: 'warning',
-          summary: `asked ${asked}: refused with ${failure.status}`,
+          summary,
+          evidence,
           cause: 'repository-missing-or-denied',
           fix: access(about, failure.anonymous),
-        }
-      : problemOf(failure, about);
+        };
   }
+  if (failure !== null) return problemOf(failure, about);
   if (granted === null) return ok(`asked ${asked}; the server does not say what it granted`);
   const wanted = parseScopes(asked);
   const held = parseScopes(granted);

@@ -45,13 +45,7 @@ function causeOf(failure: Failure, about: About): { readonly cause: CauseId; rea
     case 'challenge-unusable':
       return challengeCause(failure, about);
     case 'scheme-downgrade':
-      return {
-        cause: 'basic-after-bearer',
-        fix: write(
-          'WWW-Authenticate: Bearer realm="…",service="…",scope="…"',
-          `the password stays here: answer every 401 of ${name} with the same Bearer challenge, and take the Basic login of the proxy before it out (nginx: auth_basic off;)`,
-        ),
-      };
+      return { cause: 'basic-after-bearer', fix: sameChallenge(failure, about) };
     case 'realm-forbidden':
       return forbiddenCause(failure, about);
     case 'realm-untrusted':
@@ -116,6 +110,20 @@ function causeOf(failure: Failure, about: About): { readonly cause: CauseId; rea
     case 'network':
       return { cause: 'realm-unreachable', fix: reachable(failure, about) };
   }
+}
+
+/** The password stays here, whoever is right about it. */
+function sameChallenge({ realm }: Failure & { readonly kind: 'scheme-downgrade' }, { name }: About): Fix {
+  if (realm === null) {
+    return run(
+      'reg trust list',
+      `a pair names a token server of ${name}, which asks for the password itself: if it has none, take the pair away (reg trust remove, --trust-realm)`,
+    );
+  }
+  return write(
+    'WWW-Authenticate: Bearer realm="…",service="…",scope="…"',
+    `answer every 401 of ${name} with the same Bearer challenge, and take the Basic login of the proxy before it out (nginx: auth_basic off;)`,
+  );
 }
 
 function challengeCause(

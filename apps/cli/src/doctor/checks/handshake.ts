@@ -68,7 +68,7 @@ export function decidePing(ping: Answered, route: RouteFacts, about: About): Dec
       evidence,
       cause: 'registry-error',
       fix: run(
-        about.commands.doctor,
+        `curl -i ${quote(ping.url)}`,
         'the registry, or what it stands behind, is at fault: its operator finds why in its log',
       ),
     };
@@ -184,7 +184,10 @@ export function decideReach(ping: Answered, tls: TlsFacts | null, about: About, 
     const end = new URL(failure.url);
     const isTls = failure.phase === 'tls';
     const decision = isTls ? connectionFault(tls?.fault ?? failure, end, about, tls, now) : null;
-    return decision ?? problemOf(failure, about);
+    // What to do about plain http is another thing for a token server.
+    return decision === null || decision.cause === 'registry-speaks-http'
+      ? problemOf(failure, about)
+      : decision;
   }
   if (isAbout(failure, 'deadline', 'token-invalid', 'token-redirected')) return problemOf(failure, about);
   if (failure?.kind === 'token-refused' && failure.status !== 401 && failure.status !== 403) {

@@ -73,7 +73,11 @@ function answeredBy(
   let grant: Answered['grant'] = null;
   let identified = false;
   for (const step of transcript?.steps ?? []) {
-    if (step.machine === 'seam') continue;
+    if (step.machine === 'seam') {
+      // A ready token is sent as it is.
+      if (step.phase === 'credential' && step.found?.type === 'registry') identified = true;
+      continue;
+    }
     if (step.phase === 'begin') {
       grant = { asked: formatScopes(step.need.scopes), granted: null };
       continue;
