@@ -58,11 +58,19 @@ describe('reg credential get', () => {
     expect(await said('b.example')).toContain('registry token');
     expect(await said('')).toBe('no credentials server URL\n');
     expect(await said('\u0007.example')).toContain('no host name');
+    expect(await said('0x7f.1')).toContain('127.0.0.1');
     expect(await said('u:p@host')).not.toContain('u:p');
     expect(await said(Uint8Array.of(0xff))).toContain('not UTF-8');
     expect((await said('x'.repeat(1_048_577))).length).toBeLessThan(200);
     write(config, '{');
     expect(await said('a.example')).toContain('is not JSON');
+  });
+
+  test.each(['get', 'store', 'erase'])('%s at a terminal waits for nobody', async (action) => {
+    const { reg } = homeFor();
+    const ran = await reg(['credential', action], { stdin: 'terminal' });
+    expect(ran).toMatchObject({ code: 2, stdout: '' });
+    expect(hintIn(ran)).toMatch(/^(echo ghcr\.io \| reg credential get|reg log(in|out) ghcr\.io)$/);
   });
 
   test('never asks itself: what stands beside its own name in a config counts', async () => {

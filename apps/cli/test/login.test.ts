@@ -356,6 +356,8 @@ describe('bad input', () => {
     [['login', 'ghcr.io/O W', '-u', 'a'], 'no namespace'],
     [['login', 'gh\u001bcr.io', '-u', 'a'], 'no host name'],
     [['login', '', '-u', 'a'], 'no host name'],
+    [['login', '0x7f.1', '-u', 'a'], 'that is 127.0.0.1 in other words'],
+    [['login', 'ghcr.io', '-u', 'a', '--authfile', 'a\u0000b'], '--authfile names no file'],
     [['login', 'https://alice:pw@ghcr.io', '-u', 'a'], 'a credential in a URL'],
   ])('%j is a usage error', async (args, message) => {
     const { host } = await registry({ auth: 'basic' });

@@ -9,9 +9,9 @@ import { accessSync, constants } from 'node:fs';
 import { delimiter, isAbsolute, join } from 'node:path';
 import { toVisible } from '@reg/core';
 import { assignHelper, CredentialsError, listCredentials } from '../credentials/keep.ts';
+import { keyedTarget } from '../credentials/name.ts';
 import { ownHelper } from '../credentials/own.ts';
 import { placeFor, shownPlace } from '../credentials/place.ts';
-import { registryTarget } from '../registry/argument.ts';
 import type { CommonOptions, FileOptions } from '../registry/options.ts';
 import { Complaint, usage } from '../report/complaint.ts';
 import { exitCode } from '../report/exit-code.ts';
@@ -36,7 +36,7 @@ export async function installCredentialHelper(
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name)) {
     throw usage('--as takes NAME alone, of the program docker-credential-NAME');
   }
-  const target = registryTarget(registry, {});
+  const target = keyedTarget(registry, {});
   const place = placeFor(options, env);
   const say = (text: string): void => {
     if (!quiet) stderr.write(`${text}\n`);

@@ -20,17 +20,24 @@ import {
   lockedConfigVariable,
   saveCredential,
 } from '../credentials/keep.ts';
+import { keyedTarget } from '../credentials/name.ts';
 import { ownFile, ownHelper, unasked } from '../credentials/own.ts';
 import { placeFor } from '../credentials/place.ts';
-import { registryTarget, type Target } from '../registry/argument.ts';
+import type { Target } from '../registry/argument.ts';
 import { type CommonOptions, type FileOptions, filesFor } from '../registry/options.ts';
-import { Complaint } from '../report/complaint.ts';
+import { Complaint, usage } from '../report/complaint.ts';
 import { type ExitCode, exitCode } from '../report/exit-code.ts';
 import type { Surroundings } from '../surroundings.ts';
 
 export interface CredentialOptions extends FileOptions, CommonOptions {}
 
 type Action = 'get' | 'store' | 'erase' | 'list';
+
+const byHand = {
+  get: 'echo ghcr.io | reg credential get',
+  store: 'reg login ghcr.io',
+  erase: 'reg logout ghcr.io',
+} as const;
 
 /** What Docker takes for "nobody is logged in", by the letter (requirement 124). */
 const notFound = 'credentials not found in native keychain';
@@ -44,9 +51,13 @@ export async function credential(
   options: CredentialOptions,
   surroundings: Surroundings,
 ): Promise<ExitCode | undefined> {
-  const { stdout, stdin, signal } = surroundings;
+  const { stdout, signal } = surroundings;
+  const isRead = action !== 'list';
+  if (isRead && surroundings.stdin.isTTY === true) {
+    throw usage(`reg credential ${action} reads stdin, as programs call it`, byHand[action]);
+  }
   try {
-    const input = action === 'list' ? '' : await textFrom(stdin, signal);
+    const input = isRead ? await textFrom(surroundings.stdin, signal) : '';
     const answer = await answerTo(action, input, options, surroundings);
     if (answer !== null) stdout.write(`${answer}\n`);
     return undefined;
@@ -188,7 +199,7 @@ function targetOf(server: string): Target {
   if (server === '') throw new Refusal('no credentials server URL');
   const [scheme = ''] = /^https?:\/\//i.exec(server) ?? [];
   const [host = ''] = server.slice(scheme.length).split('/');
-  return registryTarget(host, scheme.toLowerCase() === 'http://' ? { plainHttp: true } : {});
+  return keyedTarget(host, scheme.toLowerCase() === 'http://' ? { plainHttp: true } : {});
 }
 
 function hasFile({ config, authfile }: FileOptions): boolean {

@@ -26,10 +26,10 @@ export function namedTarget(
   const slash = isUrl(text) ? -1 : text.indexOf('/');
   const path = slash < 0 ? '' : text.slice(slash + 1).replace(/\/$/, '');
   if (path === '' || path === 'v1' || path === 'v2') {
-    const target = registryTarget(text, options);
+    const target = keyedTarget(text, options);
     return { ...target, name: target.registry, namespace: '' };
   }
-  const target = registryTarget(text.slice(0, slash), options);
+  const target = keyedTarget(text.slice(0, slash), options);
   const { registry } = target;
   if (!/^[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:\/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*$/.test(path)) {
     throw usage(`what follows ${registry} is no namespace`, `reg login ${quote(registry)}`);
@@ -42,4 +42,16 @@ export function namedTarget(
   }
   const name = `${registry}/${path}`;
   return { ...target, shown: name, name, namespace: path };
+}
+
+/** A registry alone, under the name that files have for it: `0x7f.1` is an address too, and no file calls it that. */
+export function keyedTarget(text: string, options: ConnectionOptions): Target {
+  const target = registryTarget(text, options);
+  const { host, hostname, protocol } = target.url;
+  const spellings = [host, `${hostname}:${protocol === 'https:' ? 443 : 80}`];
+  if (target.registry === 'docker.io' || spellings.includes(target.registry.toLowerCase())) return target;
+  throw usage(
+    `that is ${host} in other words, and files have it under that name alone`,
+    `reg doctor ${quote(host)}`,
+  );
 }

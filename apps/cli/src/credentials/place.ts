@@ -16,8 +16,8 @@ export type Place = Owner & { readonly flavor: 'docker' | 'containers'; readonly
 
 /** What `--authfile`, `--config` and the environment say; the file need not be there yet. */
 export function placeFor({ authfile, config }: FileOptions, env: Surroundings['env']): Place {
-  if (authfile === '') throw usage('--authfile names no file');
-  if (config === '') throw usage('--config names no folder');
+  if (authfile === '' || authfile?.includes('\0')) throw usage('--authfile names no file');
+  if (config === '' || config?.includes('\0')) throw usage('--config names no folder');
   const named = config === undefined ? (authfile ?? (env['REGISTRY_AUTH_FILE'] || undefined)) : undefined;
   if (named !== undefined) return { ...ownerOf(env), flavor: 'containers', path: named };
   const around = config === undefined ? env : { ...env, DOCKER_CONFIG: config };
