@@ -55,11 +55,9 @@ export async function doctor(
   const { stdout, stderr, env } = surroundings;
   const { quiet = false, verbose = 0 } = options;
   if (target.short !== null && !quiet) stderr.write(`reg: ${target.short} is short for ${target.shown}\n`);
-  // What -v tells would be drawn over.
-  const progress = progressFor(surroundings, { ...options, quiet: quiet || verbose > 0 });
-  const drawn = progress.start(`looking at ${scene.about.name}`);
+  const progress = progressFor(surroundings, options).start(`looking at ${scene.about.name}`);
   const findings = await runChecks(checks, scene).finally(() => {
-    drawn.end();
+    progress.end();
     scene.close();
   });
   const { shown, registry, repository } = scene.about;
