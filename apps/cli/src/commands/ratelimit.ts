@@ -13,7 +13,6 @@ import { manifestTypes, openClient } from '../registry/client.ts';
 import { type GivenCredential, givenCredential, type NetworkOptions } from '../registry/options.ts';
 import { Complaint } from '../report/complaint.ts';
 import type { Surroundings } from '../surroundings.ts';
-import { verboseFor } from '../terminal/verbose.ts';
 
 export interface RatelimitOptions extends NetworkOptions {
   readonly output: 'text' | 'json';
@@ -104,7 +103,6 @@ async function holderOf(
 async function measure(holder: Holder | null, about: Measuring): Promise<Measured> {
   const { target, again, given, surroundings } = about;
   const options = holder === null ? { ...about.options, anonymous: true } : about.options;
-  const onStep = verboseFor(surroundings, options);
   const client = await openClient({
     registry: target.url,
     options,
@@ -112,7 +110,6 @@ async function measure(holder: Holder | null, about: Measuring): Promise<Measure
     surroundings,
     bodies: false,
     store: false,
-    ...(onStep && { onStep }),
   });
   try {
     const accept = [['accept', manifestTypes]] as const;

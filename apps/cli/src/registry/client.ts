@@ -14,12 +14,13 @@ import {
   type Keychain,
   type TokenStore,
 } from '@reg/core/driver';
-import type { ClaimsReader, TranscriptStep } from '@reg/core/transcript';
+import type { ClaimsReader } from '@reg/core/transcript';
 import { loadTrust, TrustError } from '@reg/node/network';
 import { Complaint } from '../report/complaint.ts';
 import { exitCode } from '../report/exit-code.ts';
 import { quote } from '../report/shell.ts';
 import type { Surroundings } from '../surroundings.ts';
+import { verboseFor } from '../terminal/verbose.ts';
 import type { Body } from '../transport/body.ts';
 import { type Asking, openTransport, type Transport, type TransportOptions } from '../transport/send.ts';
 import { version } from '../version.ts';
@@ -71,8 +72,6 @@ export interface ClientSetting {
   readonly keychain?: Keychain;
   /** Whether tokens are taken from, and kept in, the store. Default: true, but with `--no-cache`. */
   readonly store?: boolean;
-  /** Told each step of each request, without secrets. */
-  readonly onStep?: (step: TranscriptStep) => void;
 }
 
 /** What images are described by; a registry that is not told sends old clients what they knew. */
@@ -84,19 +83,20 @@ export const manifestTypes = [
 ].join(', ');
 
 export async function openClient(setting: ClientSetting): Promise<Client> {
-  const { registry, options, surroundings, bodies, claims, onStep, store = true } = setting;
+  const { registry, options, surroundings, bodies, claims, store = true } = setting;
   const { env } = surroundings;
   const connection = await readConnection(options);
   const policy = policyFor(registry, options, connection, await trusted(env));
   const keychain = setting.keychain ?? (await keychainFor(setting));
   const transport = openTransport(transportFor(registry, options, connection, env));
+  const onStep = verboseFor(surroundings, options);
   const authorizer = createAuthorizer({
     send: transport.send,
     keychain,
     policy,
     transcript: { bodies, ...(claims && { claims }) },
     ...(store && options.cache !== false ? { store: await storeFor(env) } : {}),
-    ...(onStep === undefined ? {} : { onStep }),
+    ...(onStep && { onStep }),
   });
   const { signal } = surroundings;
   const request = ({ method, url, headers = [], body, stored = false }: Asked): Promise<Delivered<Body>> => {

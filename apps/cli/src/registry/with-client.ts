@@ -6,7 +6,6 @@
 
 import type { ClaimsReader } from '@reg/core/transcript';
 import type { Surroundings } from '../surroundings.ts';
-import { verboseFor } from '../terminal/verbose.ts';
 import type { Again, Target } from './argument.ts';
 import { type Client, openClient } from './client.ts';
 import { givenCredential, type NetworkOptions } from './options.ts';
@@ -33,9 +32,8 @@ export async function withClient<T>(
   if (target.short !== null && options.quiet !== true) {
     surroundings.stderr.write(`reg: ${target.short} is short for ${target.shown}\n`);
   }
-  const onStep = verboseFor(surroundings, options);
   const setting = { registry: target.url, options, given, surroundings, ...recorded };
-  const client = await openClient({ ...setting, ...(onStep && { onStep }) });
+  const client = await openClient(setting);
   try {
     return await work(client);
   } finally {
