@@ -8,6 +8,7 @@ import type { HeaderList, RegistryRequest } from '../src/message.ts';
 import { completePolicy, defaultPolicy } from '../src/policy.ts';
 import { parseScopes } from '../src/scope.ts';
 import { Secret } from '../src/secret.ts';
+import type { Claims, ClaimsReader } from '../src/transcript/claims.ts';
 import type { RecordedResponse, SentStep, TranscriptStep } from '../src/transcript/transcript.ts';
 import { failures } from './error-samples.ts';
 import { canary } from './transcript-scripts.ts';
@@ -70,6 +71,104 @@ function echoed(headers: HeaderList, authorization = 'Bearer own-CANARY-token'):
   op.answer(response(200, headers));
   return op.recorded();
 }
+
+describe('what a token says of itself', () => {
+  const need = {
+    registry,
+    scheme: 'bearer',
+    realm: `${registry}/token`,
+    service: 'svc',
+    scopes: parseScopes('repository:a/b:pull'),
+    challenged: [],
+    repository: 'a/b',
+    anonymous: false,
+  } as const;
+  const claims: Claims = {
+    issuer: 'issuer, see https://x.example/?s=CANARY-query',
+    subject: 'alice:p4ss-CANARY',
+    audience: ['tok.CANARY-1'],
+    issuedAt: 1,
+    notBefore: null,
+    expiresAt: 2,
+    access: parseScopes('repository:p4ss-CANARY/b:pull'),
+    others: ['jti', 'p4ss-CANARY'],
+  };
+
+  /** The answer of a token server, recorded with what `reader` tells of its token; by Basic as no exchange ends. */
+  function recorded(
+    reader: ClaimsReader | undefined,
+    byBasic = false,
+  ): TranscriptStep & { phase: 'getting' | 'posting' } {
+    const recorder = new Recorder(request, defaultPolicy, null, { claims: reader });
+    const begun = beginExchange(need, alice, defaultPolicy, { principal: 1, clientId: 'reg' });
+    recorder.exchangeBegan(1, 1, need, alice, { principal: 1, clientId: 'reg' }, begun);
+    const text = '{"token":"tok.CANARY-1"}';
+    const head = { status: 200, headers: [] };
+    const answer = { type: 'token-response', at: 2, sentAt: 1, head, text, retryAfterMs: null } as const;
+    const after = stepExchange(begun, answer);
+    if (after.phase !== 'granted') throw new Error('not granted');
+    const password = new Secret('p4ss-CANARY', registry);
+    const authorization = { scheme: 'basic', username: 'alice', password } as const;
+    recorder.exchange(
+      1,
+      begun,
+      answer,
+      byBasic ? { ...after, grant: { ...after.grant, authorization } } : after,
+    );
+    const step = recorder.transcript().steps.at(-1);
+    if (step?.phase !== 'getting') throw new Error('no token request was recorded');
+    return step;
+  }
+
+  test('is recorded where it is asked for, without any secret', () => {
+    const seen: string[] = [];
+    const step = recorded((token) => {
+      seen.push(token);
+      return claims;
+    });
+    expect(new Set(seen)).toEqual(new Set(['tok.CANARY-1']));
+    expect(step.answer).toMatchObject({
+      claims: {
+        issuer: 'issuer, see https://x.example/?s=redacted-0',
+        subject: 'alice:redacted-1',
+        audience: ['redacted-2'],
+        issuedAt: 1,
+        notBefore: null,
+        expiresAt: 2,
+        access: parseScopes('repository:redacted-1/b:pull'),
+        others: ['jti', 'redacted-1'],
+      },
+    });
+    expect(canary(JSON.stringify(step))).toBeNull();
+  });
+
+  test('may be little, nothing, or not for the record', () => {
+    const little = { ...claims, issuer: null, subject: null, audience: [], access: null, others: [] };
+    expect(recorded(() => little).answer).toMatchObject({ claims: little });
+    expect(recorded(() => null).answer).toMatchObject({ claims: null });
+    expect(recorded(() => undefined).answer).not.toHaveProperty('claims');
+    expect(recorded(undefined).answer).not.toHaveProperty('claims');
+    expect(recorded(() => claims, true).answer).not.toHaveProperty('claims');
+  });
+
+  test('is told to who listens to a part of the operation as well', () => {
+    const told: TranscriptStep[] = [];
+    const whole = new Recorder(request, defaultPolicy, null, { claims: () => null });
+    const part = whole.beside((step) => told.push(step));
+    const begun = beginExchange(need, null, defaultPolicy, { principal: 0, clientId: 'reg' });
+    const head = { status: 200, headers: [] };
+    const answer = {
+      type: 'token-response',
+      at: 2,
+      sentAt: 1,
+      head,
+      text: '{"token":"t"}',
+      retryAfterMs: null,
+    } as const;
+    part.exchange(1, begun, answer, stepExchange(begun, answer));
+    expect(told).toMatchObject([{ answer: { claims: null } }]);
+  });
+});
 
 describe('what is recorded', () => {
   test('a whole operation: names in order of appearance, the same for the same secret', () => {

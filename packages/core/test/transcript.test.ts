@@ -265,6 +265,11 @@ describe('toText, brief', () => {
     expect(brief(failed).at(-1)).toBe('1 request  38 ms   result: realm-untrusted');
   });
 
+  test('what was sent again is counted apart', () => {
+    const told = brief(transcript([retried, retried, exchanged(200, null, 'granted')]));
+    expect(told.at(-1)).toBe('1 request, 2 sent again  61 ms');
+  });
+
   test('an operation that sent nothing, or asked for nothing but a token', () => {
     expect(brief(transcript([]))).toEqual(['no request was sent']);
     const { steps } = whole;

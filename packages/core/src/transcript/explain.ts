@@ -192,8 +192,8 @@ function explainGranted(effect: RecordedSend, answer: RecordedTokenAnswer): stri
   // What the registry goes by is in the token, if anybody but the registry can read it.
   const given = answer.claims?.access ?? read.granted;
   const missing = given === null ? [] : missingScopes(given, wanted);
-  if (missing.length === 0) return `a token for ${words(given ?? wanted)}, ${life}`;
-  const some = words((given ?? []).filter((scope) => !('actions' in scope) || scope.actions.length > 0));
+  if (given === null || missing.length === 0) return `a token for ${words(given ?? wanted)}, ${life}`;
+  const some = words(given.filter((scope) => !('actions' in scope) || scope.actions.length > 0));
   return `asked for ${words(wanted)}, got a token for ${some}, ${life}; not granted: ${explainMissing(missing, wanted)}`;
 }
 

@@ -19,6 +19,7 @@ import type {
   RecordedTokenAnswer,
   Redacted,
   Transcript,
+  TranscriptStep,
 } from './transcript.ts';
 
 /** What a piece of text is, for a caller that colours it. */
@@ -57,7 +58,7 @@ export function toText(transcript: Transcript, options: TextOptions = {}): strin
     page.line(MEANING, 'meaning', explainClaims(step));
   }
   if (steps.length > 0) page.blank();
-  page.end(duration(steps.filter(isLeg)), resultOf(transcript));
+  page.end(duration(steps), resultOf(transcript));
   const { reason = describe } = options;
   if (failure !== null) page.line('', 'bad', reason(failure));
   return page.text();
@@ -198,13 +199,17 @@ function credentials(authorization: RecordedAuthorization, brought: ReadonlyMap<
   return authorizationText(authorization) + (number === undefined ? '' : ` (the token of #${number})`);
 }
 
-function duration(legs: readonly Leg[]): string {
+function duration(steps: readonly TranscriptStep[]): string {
+  const legs = steps.filter(isLeg);
   const first = legs[0];
   const last = legs.at(-1);
   if (first === undefined || last === undefined) return 'no request was sent';
   const count = legs.length === 1 ? '1 request' : `${legs.length} requests`;
   const timings = legs.flatMap(({ answer }) => (answer.type === 'no-response' ? [] : (answer.timing ?? [])));
-  return `${count}  ${Math.round(last.answer.at - first.at)} ms${splitOf(timings)}`;
+  // The machine saw the last answer alone, and so does who reads this.
+  const again = steps.filter((step) => step.phase === 'retry').length;
+  const sent = again === 0 ? count : `${count}, ${again} sent again`;
+  return `${sent}  ${Math.round(last.answer.at - first.at)} ms${splitOf(timings)}`;
 }
 
 const spent: readonly (readonly [name: string, of: (timing: Timing) => number | null])[] = [
