@@ -8,7 +8,7 @@ import { report } from './report/report.ts';
 const reg = 'npx -y pnpm reg';
 
 runInProcess((surroundings) =>
-  demo(surroundings, reg).then(
+  demo({}, surroundings, reg).then(
     () => exitCode.ok,
     (error) => report(error, { help: `${reg} demo --help`, args: [] }, surroundings),
   ),

@@ -7,6 +7,7 @@
 
 import { canary, startRegistry } from '@reg/testing';
 import { openClient } from '../registry/client.ts';
+import type { CommonOptions } from '../registry/options.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { paintFor, widthOf } from '../terminal/paint.ts';
 import { renderTrace } from '../tracing/render.ts';
@@ -21,9 +22,13 @@ const next = 'docker.io/library/busybox';
  *
  * @param reg how the command is called by whoever reads this
  */
-export async function demo(surroundings: Surroundings, reg = 'reg'): Promise<undefined> {
+export async function demo(
+  { color }: CommonOptions,
+  surroundings: Surroundings,
+  reg = 'reg',
+): Promise<undefined> {
   const { stdout, env } = surroundings;
-  const page = { paint: paintFor(stdout, env), width: widthOf(stdout) };
+  const page = { paint: paintFor(stdout, env, color), width: widthOf(stdout) };
   const write = (...lines: readonly string[]): void => void stdout.write(`${lines.join('\n')}\n`);
   const title = (text: string): string => page.paint('request', text);
 

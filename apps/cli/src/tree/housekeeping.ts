@@ -6,6 +6,7 @@
 
 import { Argument, type Command } from 'commander';
 import type { CacheOptions } from '../commands/cache.ts';
+import type { CommonOptions } from '../registry/options.ts';
 import type { Context } from './act.ts';
 import { type Shell, shells } from './names.ts';
 import { outputOption, withCommon } from './options.ts';
@@ -41,9 +42,9 @@ export function declareHousekeeping(root: Command, { surroundings, act }: Contex
   )
     .addHelpText('after', '\nExample:\n  reg demo')
     .action(
-      act(async () => {
+      act(async (options: CommonOptions) => {
         const { demo } = await import('../commands/demo.ts');
-        return demo(surroundings);
+        return demo(options, surroundings);
       }),
     );
 
