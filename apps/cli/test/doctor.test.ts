@@ -192,6 +192,12 @@ describe('a command line that cannot be meant ends with 2', () => {
 });
 
 describe('what it prints', () => {
+  test('its help names every check', async () => {
+    const { stdout } = await run(['doctor', '--help']);
+    const [, listed = ''] = stdout.split('Checks:\n');
+    expect(listed.trim().split(/\s+/)).toEqual(checkIds);
+  });
+
   test('a line for each check, and for each problem what to do, in 80 columns', async () => {
     const registry = await registryFor(declared);
     const home = homeWith({ [registry.host]: login('alice', canary('wrong password')) });

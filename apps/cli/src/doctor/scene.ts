@@ -154,9 +154,10 @@ export class Scene {
   readonly #network = new Once(async (): Promise<Network> => {
     const { options, surroundings } = this.#setting;
     const { env } = surroundings;
-    const { ca, client, pinned } = await readConnection(options);
+    const { ca, client, pinned, trustRealm } = await readConnection(options);
     const { host } = this.about.registry;
-    const unverified = new Set(options.insecure === true ? [host] : []);
+    const named = [host, ...trustRealm.map((realm) => new URL(realm).host)];
+    const unverified = new Set(options.insecure === true ? named : []);
     const tls = {
       ca,
       client: client === undefined ? undefined : { host, ...client },

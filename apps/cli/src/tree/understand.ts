@@ -75,12 +75,11 @@ Examples:
   reg doctor registry.example/team/app --only tls.chain -o json
 
 Checks:
-  config.read     creds.source      creds.helper    creds.duplicates
-  creds.expiry    proxy.route       dns.resolve     tcp.connect
-  tls.chain       v2.ping           challenge.parse challenge.realm
-  realm.reach     creds.accepted    clock.skew      scope.grant
-  repository.access  rate.limit
-  upload.location (with --push)     cors.headers (with --browser)`,
+  config.read        creds.source       creds.helper       creds.duplicates
+  creds.expiry       proxy.route        dns.resolve        tcp.connect
+  tls.chain          v2.ping            challenge.parse    challenge.realm
+  realm.reach        creds.accepted     clock.skew         scope.grant
+  repository.access  rate.limit         upload.location    cors.headers`,
     )
     .action(
       act(async (about: string, options: DoctorOptions) => {
