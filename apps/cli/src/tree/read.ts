@@ -20,11 +20,11 @@ export function declareRead(root: Command, { surroundings, act }: Context): void
     root
       .command('tags')
       .description('Print the tags of a repository, one a line.')
-      .argument('<repository>', 'like ghcr.io/o/app; without a registry it is at docker.io')
+      .argument('<repository>', 'like ghcr.io/o/app; at docker.io without a registry')
       .option('--last <tag>', 'begin after this one')
       .option('--limit <n>', 'stop after so many')
-      .option('--include <pattern>', 'only tags that this regular expression finds')
-      .option('--exclude <pattern>', 'no tags that this regular expression finds')
+      .option('--include <pattern>', 'only tags in which this regular expression is found')
+      .option('--exclude <pattern>', 'no tags in which this one is found')
       .addOption(outputOption(['text', 'json', 'ndjson'])),
   )
     .addHelpText(
@@ -46,7 +46,7 @@ Examples:
     root
       .command('catalog')
       .description('Print the repositories of a registry, one a line.')
-      .argument('<registry>', 'like registry.example:5000; most public ones have no catalog')
+      .argument('<registry>', 'like localhost:5000; most public ones have none')
       .option('--last <repository>', 'begin after this one')
       .option('--limit <n>', 'stop after so many')
       .addOption(outputOption(['text', 'json', 'ndjson'])),
@@ -64,14 +64,12 @@ Examples:
       .command('manifest')
       .description('Print the manifest of an image.')
       .argument('<reference>', 'like ghcr.io/o/app:1 or ghcr.io/o/app@sha256:…')
-      .addOption(new Option('--raw', 'byte for byte as the registry sent it').conflicts(['head', 'digest']))
+      .addOption(new Option('--raw', 'byte for byte, as the registry sent it').conflicts(['head', 'digest']))
       .addOption(
-        new Option('--head', 'media type, size and digest; the manifest is not fetched').conflicts([
-          'digest',
-        ]),
+        new Option('--head', 'media type, size and digest; nothing is fetched').conflicts(['digest']),
       )
       .option('--digest', 'print its digest')
-      .option('--platform <os/arch>', 'of an index, the manifest for this, like linux/arm64')
+      .option('--platform <os/arch>', 'which of an index, like linux/arm64')
       .addOption(outputOption(['text', 'json'])),
   )
     .addHelpText(
@@ -93,10 +91,7 @@ Examples:
       .command('blob')
       .description('Fetch a blob, and verify its digest.')
       .argument('<reference>', 'like ghcr.io/o/app@sha256:…')
-      .option(
-        '--out <file>',
-        'write it to this file, whole or not at all; `-` is stdout, even if that is a terminal',
-      ),
+      .option('--out <file>', 'write a file, whole or not at all; `-` is stdout'),
   )
     .addHelpText('after', '\nExample:\n  reg blob ghcr.io/o/app@sha256:9c1… --out layer.tar.gz')
     .action(
@@ -117,15 +112,15 @@ Examples:
       .description('Send any request to a registry, with whatever token it needs.')
       .usage('[options] [method] <url|/v2/path>')
       .argument('[method]', 'default: GET, or POST with --input')
-      .argument('[url|/v2/path]', 'a URL like ghcr.io/v2/o/app/tags/list, or a path with -R')
+      .argument('[url|/v2/path]', 'like ghcr.io/v2/o/app/tags/list; a path with -R')
       .option('-R, --registry <registry>', 'the registry of a path')
       .option('-X, --method <method>', 'the method')
-      .option('-H, --header <line>', 'a header, like "Accept: application/json"; repeatable', repeated)
+      .option('-H, --header <line>', 'a header, like "Accept: text/plain"; repeatable', repeated)
       .option('--input <file>', 'the body; `-` is stdin')
       .option('-i, --include', 'print the status line and headers too')
       .option('--paginate', 'follow the links to all pages')
       .option('--silent', 'do not print the body')
-      .option('--scope <scope>', 'ask for this in place of what the URL needs; repeatable', repeated),
+      .option('--scope <scope>', 'ask for this, whatever the URL needs; repeatable', repeated),
   )
     .addHelpText(
       'after',
