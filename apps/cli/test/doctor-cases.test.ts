@@ -8,10 +8,15 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
 import { isMissing } from '../../../packages/testing/test/docker-registry.ts';
-import { setUps } from './doctor-cases/index.ts';
-import type { Fix } from './doctor-cases/set-up.ts';
+import { credentials } from './doctor-cases/credentials.ts';
+import { grants } from './doctor-cases/grants.ts';
+import { network } from './doctor-cases/network.ts';
+import { realms } from './doctor-cases/realms.ts';
+import type { Fix, Prepare } from './doctor-cases/set-up.ts';
 import { type Stage, stage } from './doctor-cases/stage.ts';
 import type { Ran } from './run.ts';
+
+const setUps: Readonly<Record<string, Prepare>> = { ...credentials, ...grants, ...realms, ...network };
 
 interface Case {
   readonly id: string;

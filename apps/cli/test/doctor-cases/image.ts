@@ -7,7 +7,7 @@ import type { Stage } from './stage.ts';
 
 export const manifestType = 'application/vnd.oci.image.manifest.v1+json';
 
-export interface Image {
+interface Image {
   readonly config: string;
   readonly digest: string;
   readonly manifest: string;

@@ -35,7 +35,10 @@ const certificateWrongHost: Prepare = async (stage) => {
   front.present(authority.server({ names: ['registry.internal.example', '*.apps.example'] }));
   return {
     skopeo: list,
-    follow: (fix) => change(fix, /registry\.example/, () => front.present(authority.server({ names }))),
+    follow: (fix) =>
+      change(fix, /^subjectAltName = DNS:(\S+)/m, ([, name = '']) =>
+        front.present(authority.server({ names: [name] })),
+      ),
   };
 };
 
@@ -47,7 +50,8 @@ const registrySpeaksHttp: Prepare = async (stage) => {
     skopeo: list,
     async follow(fix) {
       await runCommand(stage, fix);
-      return ['registry.example:5000/team/app', '--plain-http'];
+      const [, , ...args] = stage.documented(fix.command ?? '').split(' ');
+      return args;
     },
   };
 };
@@ -76,13 +80,11 @@ const proxyInTheWay: Prepare = async (stage) => {
   stage.goThroughProxy(stage.real('http://127.0.0.1:3128'));
   return {
     skopeo: list,
-    async follow(fix) {
+    async follow({ command }) {
+      const { stdout } = await stage.shell(`${command}; printf %s "$NO_PROXY"`);
+      stage.env['NO_PROXY'] = stdout;
       stage.goStraight();
-      await runCommand(stage, fix);
-      // What the line did for one command, for the next as well.
-      return change(fix, /NO_PROXY=/i, () => {
-        stage.env['NO_PROXY'] = 'registry.example';
-      });
+      return undefined;
     },
   };
 };
@@ -94,7 +96,9 @@ const uploadLocationDowngraded: Prepare = async (stage) => {
   return {
     skopeo: ['copy', `dir:${imageFolder(stage)}`, `docker://${HOST}/team/app:2`],
     follow: (fix) =>
-      change(fix, /X-Forwarded-Proto/i, () => front.become({ forwarded: { 'x-forwarded-proto': 'https' } })),
+      change(fix, /^proxy_set_header (\S+) \$scheme;$/m, ([, name = '']) =>
+        front.become({ forwarded: { [name]: 'https' } }),
+      ),
   };
 };
 
@@ -116,12 +120,8 @@ const corsHeaderMissing: Prepare = async (stage) => {
   return {
     skopeo: ['list-tags', `docker://${HOST}/library/busybox`],
     follow: (fix) =>
-      change(fix, /Access-Control-Expose-Headers/i, () =>
-        become({
-          ...cors,
-          'access-control-expose-headers':
-            'WWW-Authenticate, Docker-Content-Digest, Link, Location, Content-Range, Range, Retry-After, Warning, RateLimit-Limit, RateLimit-Remaining, OCI-Subject, OCI-Filters-Applied, Docker-Upload-UUID',
-        }),
+      change(fix, /^(Access-Control-\S+): (.+)$/m, ([, name = '', value = '']) =>
+        become({ ...cors, [name.toLowerCase()]: value }),
       ),
   };
 };

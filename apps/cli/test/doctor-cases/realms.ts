@@ -15,6 +15,7 @@ import { change, type Prepare, runCommand } from './set-up.ts';
 
 const list = ['list-tags', `docker://${HOST}/team/app`];
 
+/** The token server is served over http as well, by a port of its own, and that is the one that is named. */
 const realmPlainHttp: Prepare = async (stage) => {
   const plain = await startFront(null);
   stage.name('registry.example:5080', plain.port);
@@ -23,7 +24,8 @@ const realmPlainHttp: Prepare = async (stage) => {
   signIn(stage, password);
   return {
     skopeo: list,
-    follow: (fix) => change(fix, /https:/, () => tokensBehind(stage, front)),
+    // Its own https port has the token server as well.
+    follow: (fix) => change(fix, /^auth\.token\.realm: https:/m, () => tokensBehind(stage, front)),
   };
 };
 

@@ -21,13 +21,13 @@ export const password = canary('password');
 /** Puts the images there, and is none of the operators. */
 const owner = { name: 'owner', password: canary('password') } as const;
 
-export interface Behind {
+interface Behind {
   readonly front: Front;
   readonly authority: Authority;
   readonly registry: Distribution;
 }
 
-export interface BehindWithTokens extends Behind {
+interface BehindWithTokens extends Behind {
   readonly tokens: TokenServer;
 }
 
@@ -46,7 +46,7 @@ export async function frontFor(
 }
 
 /** Puts an authority where containers' tools look for it. */
-export function trust(stage: Stage, host: string, ca: string): void {
+function trust(stage: Stage, host: string, ca: string): void {
   stage.write(`.config/containers/certs.d/${stage.real(host)}/ca.crt`, ca);
 }
 
@@ -68,7 +68,7 @@ export async function passwordRegistry(stage: Stage): Promise<Behind> {
   return { front, authority, registry };
 }
 
-export interface WithTokens {
+interface WithTokens {
   /** Origin and path of the token server, as challenges say it. Default: behind the same front. */
   readonly realm?: string;
   /** What `alice` may do in `team/app`. Default: pull. */

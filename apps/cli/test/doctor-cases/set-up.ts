@@ -16,7 +16,7 @@ export interface Fix {
 }
 
 /** Something that is wrong, set up for real. */
-export interface SetUp {
+interface SetUp {
   /** The arguments of `skopeo` that meet the same. */
   readonly skopeo: readonly string[];
   /** Does what the doctor said and nothing else. Resolves to the arguments to look again with, where they are others. */
@@ -40,9 +40,14 @@ export async function runCommand(
   if (code !== 0) throw new Error(`${line}\nended with ${code}:\n${stdout}${stderr}`);
 }
 
-/** Stands in for who runs a server: changes it only when the doctor said `what`. */
-export async function change(fix: Fix, what: RegExp, act: () => unknown): Promise<undefined> {
-  const said = [fix.text, fix.line ?? '', fix.command ?? ''].join('\n');
-  if (!what.test(said)) throw new Error(`the fix does not say ${what}:\n${said}`);
-  await act();
+/** Stands in for who runs a server or a machine: does `act` only when the doctor said `what`, with what was found of it. */
+export async function change(
+  { text, line, command }: Fix,
+  what: RegExp,
+  act: (said: RegExpExecArray) => unknown,
+): Promise<undefined> {
+  const all = [line, command, text].filter((part) => part !== null).join('\n');
+  const said = what.exec(all);
+  if (said === null) throw new Error(`the fix does not say ${what}:\n${all}`);
+  await act(said);
 }

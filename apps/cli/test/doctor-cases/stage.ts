@@ -48,7 +48,7 @@ export interface Stage {
 }
 
 /** `skopeo` has no time limit of its own for a helper. */
-export const SKOPEO_PATIENCE_S = 12;
+const SKOPEO_PATIENCE_S = 12;
 
 export async function stage(): Promise<Stage> {
   const home = mkdtempSync(join(tmpdir(), 'operator-'));

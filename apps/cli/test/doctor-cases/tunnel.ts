@@ -9,7 +9,7 @@ import { createServer, request as httpRequest } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
 
-export interface Tunnel {
+interface Tunnel {
   readonly url: string;
   /** `host:port` of each request, in order. */
   readonly asked: readonly string[];
