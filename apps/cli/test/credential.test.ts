@@ -92,7 +92,7 @@ describe('reg credential get', () => {
   });
 
   test('asked by what it asked, under another name, it has nothing', async () => {
-    const { reg, write, helper } = homeFor();
+    const { reg, read, write, helper } = homeFor();
     // A helper of another name that is this command again: it would not end.
     helper(
       'alias',
@@ -100,6 +100,7 @@ describe('reg credential get', () => {
     );
     write(config, { credHelpers: { 'ghcr.io': 'alias' } });
     expect((await reg(['credential', 'get'], { stdin: 'ghcr.io' })).stdout).toBe(missing);
+    expect(read('asked')).toBe(1);
     write(config, { auths: { 'ghcr.io': entry('alice', password) } });
     const asked = await reg(['credential', 'get'], { stdin: 'ghcr.io', env: { REG_IS_ASKING: '1' } });
     expect(asked).toMatchObject({ code: 1, stdout: missing });

@@ -209,6 +209,7 @@ describe('a token server that is not known to belong to the registry', () => {
     const ran = await reg(['login', at.host], { stdin: { typed }, terminal: 120 });
     expect(ran).toMatchObject({ code: 0 });
     expect(ran.stderr).toContain(`${at.host} has its tokens issued by ${at.pair.realm}, which is not known`);
+    expect(ran.stdout).toContain('(checked: authenticated GET /v2/ → 200; anonymous → 200)');
     expect(ran.stdout).toContain(`trusted from now on: ${at.pair.realm}, in ~/.config/reg/trust.json`);
     expect(read('.config/reg/trust.json')).toEqual({ version: 1, pairs: [at.pair] });
     expect((await reg(['tags', `${at.host}/team/app`])).stdout).toBe('1\n');

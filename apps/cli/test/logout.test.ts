@@ -42,6 +42,20 @@ describe('reg logout forgets a registry wherever it is stored', () => {
     expect((await reg(['status', 'ghcr.io'])).code).toBe(4);
   });
 
+  test('in what stands beside docker-credential-reg, which would answer next', async () => {
+    const { reg, read, write, helper } = homeFor();
+    helper('keeper', keeper);
+    // Lists what it would answer with, and has nothing of its own to forget.
+    helper('reg', '[ "$1" = list ] && exec docker-credential-keeper list; exit 0');
+    write(config, { credsStore: 'keeper' });
+    const env = { REG_PASSWORD: password };
+    await reg(['login', 'ghcr.io', '-u', 'alice', '--no-verify'], { env });
+    write(config, { credsStore: 'keeper', credHelpers: { 'ghcr.io': 'reg' } });
+    expect((await reg(['status', 'ghcr.io'])).stdout).toContain('› reg');
+    expect(await reg(['logout', 'ghcr.io'])).toMatchObject({ code: 0 });
+    expect(read('kept-docker-credential-keeper')).toBeNull();
+  });
+
   test('several, in JSON', async () => {
     const { reg, write, folder } = homeFor();
     write(config, { auths: { 'ghcr.io': login(), 'https://index.docker.io/v1/': login() } });

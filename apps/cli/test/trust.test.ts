@@ -78,6 +78,17 @@ describe('reg trust', () => {
     expect(read(file)).toBeNull();
   });
 
+  test('what would not be added can be taken back', async () => {
+    const { reg, read, write } = homeFor();
+    write(file, {
+      version: 1,
+      pairs: [{ registry: 'https://registry.example', realm: 'http://auth.example' }],
+    });
+    const args = ['trust', 'remove', 'registry.example', 'http://auth.example'];
+    expect(await reg(args)).toMatchObject({ code: 0 });
+    expect(read(file)).toEqual({ version: 1, pairs: [] });
+  });
+
   test.each([
     [['registry.example', 'auth.example'], 'named by its origin'],
     [['registry.example', 'ftp://auth.example'], 'named by its origin'],
