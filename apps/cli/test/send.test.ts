@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createServer } from 'node:http';
 import {
   type AddressInfo,
@@ -343,6 +344,24 @@ describe('what goes wrong says where', () => {
       message: 'no progress for 0.05 s',
     });
   });
+
+  test.each(['late', 'aborted'])(
+    'a connection that is given up on its way, %s, is closed: it would hold the process',
+    async (why) => {
+      const server = createTcpServer((socket) => socket.resume());
+      const reached = once(server, 'connection');
+      const stop = new AbortController();
+      const url = `https://${await listening(server)}/`;
+      const connect = why === 'late' ? 100 : 60_000;
+      const sent = transport({ patience: { connect, silence: 60_000 } }).send(get(url), stop.signal);
+      const ended = expect(sent).rejects.toThrow(why === 'late' ? 'no progress' : 'stop');
+      const [socket] = await reached;
+      const closed = once(socket, 'close');
+      if (why === 'aborted') stop.abort(new Error('stop'));
+      await ended;
+      await closed;
+    },
+  );
 
   test('silence in place of an answer', async () => {
     const { url, faults } = await registry();
