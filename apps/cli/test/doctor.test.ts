@@ -182,6 +182,7 @@ describe('a command line that cannot be meant ends with 2', () => {
     [['--browser', 'app.example'], '--browser takes the origin of a page'],
     [['--browser', 'https://app.example/path'], '--browser takes the origin of a page'],
     [['--ca-file', '/no/such/file'], '--ca-file'],
+    [['--authfile', '/no/such/file'], '--authfile'],
   ])('%j', async (args, message) => {
     const { code, stdout, stderr } = await run(['doctor', 'registry.example', ...args]);
     expect(code).toBe(2);
@@ -274,6 +275,29 @@ describe('what it finds on this machine', () => {
     expect(check('config.read')).toMatchObject({ status: 'problem', cause: 'config-unreadable' });
     expect(check('realm.reach')?.status).toBe('ok');
     expect(diagnosis.problems).toBe(1);
+    expect(code).toBe(8);
+  });
+
+  test('an entry that is no login is mended by a login', async () => {
+    const { registry, home, trust } = await aliceAt();
+    writeFileSync(configIn(home), JSON.stringify({ auths: { [registry.host]: { auth: '???' } } }), {
+      mode: 0o600,
+    });
+    const { check, code } = await doctor([`${registry.host}/library/busybox`, ...trust], home);
+    expect(check('config.read')?.status).toBe('ok');
+    expect(check('creds.source')).toMatchObject({ status: 'problem', cause: 'credential-unusable' });
+    expect(check('creds.source')?.fix?.command).toMatch(/^reg login /);
+    expect(code).toBe(8);
+  });
+
+  test('a file of trusted token servers that cannot be read lets nothing be asked', async () => {
+    const { registry, home } = await aliceAt();
+    mkdirSync(join(home, '.config', 'reg'), { recursive: true });
+    writeFileSync(join(home, '.config', 'reg', 'trust.json'), '{');
+    const { check, code, diagnosis } = await doctor([`${registry.host}/team/app`], home);
+    expect(check('config.read')).toMatchObject({ status: 'problem', cause: 'config-unreadable' });
+    expect(diagnosis.problems).toBe(1);
+    expect(registry.requests).toHaveLength(0);
     expect(code).toBe(8);
   });
 

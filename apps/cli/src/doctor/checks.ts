@@ -22,7 +22,7 @@ import {
   decideRealm,
 } from './checks/handshake.ts';
 import { decideConnection, decideLookup, decideRoute, decideTls } from './checks/network.ts';
-import { type CheckId, type Decision, skipped } from './finding.ts';
+import { type CheckId, type Decision, skipped, unknown } from './finding.ts';
 import type { Check } from './run.ts';
 import type { Scene } from './scene.ts';
 
@@ -31,7 +31,7 @@ const here: readonly Check<Scene>[] = [
   {
     id: 'config.read',
     needs: [],
-    look: async (scene) => decideFiles(await scene.credential(), scene.about),
+    look: async (scene) => decideFiles(await scene.credential(), await scene.trustFault.get(), scene.about),
   },
   {
     id: 'creds.source',
@@ -78,7 +78,10 @@ const there: readonly Check<Scene>[] = [
   {
     id: 'v2.ping',
     needs: ['tls.chain'],
-    look: async (scene) => decidePing(await scene.ping.get(), await scene.route(), scene.about),
+    look: async (scene) =>
+      (await scene.trustFault.get()) === null
+        ? decidePing(await scene.ping.get(), await scene.route(), scene.about)
+        : unknown('not looked at: it needs config.read'),
   },
   {
     id: 'challenge.parse',

@@ -54,8 +54,8 @@ function findingOf(id: CheckId, decision: Decision): Finding {
   return {
     id,
     status,
-    summary: shown(decision.summary),
-    evidence: evidence.map(shown),
+    summary: shown(decision.summary, LONGEST_SUMMARY),
+    evidence: evidence.map((line) => shown(line)),
     cause: isFault ? decision.cause : null,
     fix: isFault
       ? {
@@ -70,8 +70,11 @@ function findingOf(id: CheckId, decision: Decision): Finding {
 /** More than any text of ours, and less than a screen of whatever was quoted in it. */
 const LONGEST = 1_000;
 
-function shown(text: string): string {
+/** Three lines. */
+const LONGEST_SUMMARY = 200;
+
+function shown(text: string, longest = LONGEST): string {
   // A peer's words may give a secret back, which its transcript has a name for.
   const visible = toVisible(text).replaceAll(/redacted-\d+/g, '•••');
-  return visible.length > LONGEST ? `${visible.slice(0, LONGEST)}…` : visible;
+  return visible.length > longest ? `${visible.slice(0, longest)}…` : visible;
 }

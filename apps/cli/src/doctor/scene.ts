@@ -6,6 +6,7 @@
  */
 
 import type { Addresses } from '@reg/core';
+import { loadTrust, TrustError } from '@reg/node/network';
 import type { ReferenceTarget, Target } from '../registry/argument.ts';
 import { type Client, manifestTypes, openClient, transportAt } from '../registry/client.ts';
 import { type GivenCredential, type NetworkOptions, readConnection } from '../registry/options.ts';
@@ -66,6 +67,17 @@ export class Scene {
     const { found } = await this.credential();
     return found !== null && found.type !== null;
   }
+
+  /** What is wrong with the file of trusted token servers, without which nothing is asked of a registry. */
+  readonly trustFault = new Once(async () => {
+    try {
+      await loadTrust(ownerOf(this.#setting.surroundings.env));
+      return null;
+    } catch (error) {
+      if (error instanceof TrustError) return { source: error.path, message: error.message };
+      throw error;
+    }
+  });
 
   async route(): Promise<RouteFacts> {
     return routeTo(this.about.registry, await this.#network.get());

@@ -11,11 +11,20 @@ import { type Decision, type Fix, ok, run, skipped } from '../finding.ts';
 import type { CredentialFacts, CredentialFault, Entries, View } from '../gather/credentials.ts';
 
 /** `config.read` */
-export function decideFiles({ from, trail, fault }: CredentialFacts, about: About): Decision {
+export function decideFiles(
+  { from, trail, fault }: CredentialFacts,
+  trust: Pick<CredentialFault, 'source' | 'message'> | null,
+  about: About,
+): Decision {
+  if (trust !== null) {
+    return unreadable(trust.source, trust.message, 'add again what is trusted: reg trust add');
+  }
   if (from === 'given') return skipped('the credential is given on the command line');
   if (from === 'none') return skipped('no credential is wanted, as --anonymous says');
   const failed = trail.find(({ outcome, helper }) => outcome === 'failed' && helper === null);
-  if (fault?.kind === 'file') return unreadable(fault.source, fault.message, about);
+  if (fault?.kind === 'file') {
+    return unreadable(fault.source, fault.message, `sign in again: ${about.commands.login}`);
+  }
   const exposed = trail.find(({ outcome }) => outcome === 'exposed');
   if (exposed !== undefined) {
     return {
@@ -35,7 +44,8 @@ export function decideFiles({ from, trail, fault }: CredentialFacts, about: Abou
   return ok(read.length === 0 ? 'no file or variable has credentials' : read.join(', '), ...broken);
 }
 
-function unreadable(source: string, message: string, { commands }: About): Decision {
+/** @param then what a file that is moved away is made anew by */
+function unreadable(source: string, message: string, then: string): Decision {
   const isVariable = !source.includes('/');
   return {
     status: 'problem',
@@ -43,15 +53,20 @@ function unreadable(source: string, message: string, { commands }: About): Decis
     cause: 'config-unreadable',
     fix: isVariable
       ? run(`unset ${source}`, `write into ${source} what belongs there, or take it away`)
-      : run(
-          `mv ${quote(source)} ${quote(`${source}.broken`)}`,
-          `mend the file, or move it away and sign in again: ${commands.login}`,
-        ),
+      : run(`mv ${quote(source)} ${quote(`${source}.broken`)}`, `mend the file, or move it away and ${then}`),
   };
 }
 
 /** `creds.source` */
-export function decideSource({ from, trail, first, found }: CredentialFacts, about: About): Decision {
+export function decideSource({ from, trail, first, found, fault }: CredentialFacts, about: About): Decision {
+  if (fault?.kind === 'entry') {
+    return {
+      status: 'problem',
+      summary: fault.message,
+      cause: 'credential-unusable',
+      fix: run(about.commands.login, 'sign in again, which writes the entry anew'),
+    };
+  }
   const evidence = trail.map(({ source, why }) => `${source}: ${why}`);
   if (from === 'none') return ok('nobody: a token is asked for anonymously');
   if (from === 'given' && found !== null) return ok(`${found.source} (${found.username})`);
@@ -65,7 +80,7 @@ export function decideSource({ from, trail, first, found }: CredentialFacts, abo
 
 /** `creds.helper` */
 export function decideHelper({ first, fault, found, from }: CredentialFacts, about: About): Decision {
-  if (fault !== null && fault.kind !== 'file') return helperProblem(fault);
+  if (fault !== null && fault.helper !== null) return helperProblem(fault);
   const helper = first?.helper ?? null;
   if (from !== 'stored' || helper === null) return skipped('no helper is asked');
   const has = found?.source.includes(helper) === true;

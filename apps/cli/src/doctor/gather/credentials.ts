@@ -24,7 +24,7 @@ import {
 
 /** What is wrong with a place where the credential should be. */
 export interface CredentialFault {
-  readonly kind: 'file' | 'helper-missing' | 'helper-failing' | 'helper-hanging';
+  readonly kind: 'file' | 'entry' | 'helper-missing' | 'helper-failing' | 'helper-hanging';
   /** The file or the variable; of a helper, the one that names it. */
   readonly source: string;
   /** `docker-credential-…`, or `null`. */
@@ -125,7 +125,7 @@ async function lookUpStored(whose: Whose): Promise<Login> {
     trail = explained.trail;
     const { error } = explained;
     if (error === null) found = await stored.find(origin, repository, { signal });
-    else fault = faultOf(error, trail);
+    else fault = faultOf(error, trail, still);
   } catch (error) {
     surroundings.signal.throwIfAborted();
     if (!patience.aborted) throw error;
@@ -162,11 +162,16 @@ async function lookUpStored(whose: Whose): Promise<Login> {
 function faultOf(
   error: { readonly path: string; readonly message: string },
   trail: readonly TrailStep[],
+  still: readonly TrailStep[],
 ): CredentialFault {
   const { path, message } = error;
   const asked = trail.findLast(({ outcome }) => outcome === 'asked');
   const isHelpers = asked?.helper != null && basename(path).startsWith('docker-credential-');
-  if (!isHelpers) return { kind: 'file', source: path, helper: null, named: null, message };
+  if (!isHelpers) {
+    // What is in an entry is read only to answer.
+    const isWhole = still.some(({ source, outcome }) => source === path && outcome === 'failed');
+    return { kind: isWhole ? 'file' : 'entry', source: path, helper: null, named: null, message };
+  }
   // A program that was found is told by its path.
   const kind = isAbsolute(path) ? 'helper-failing' : 'helper-missing';
   return { ...helperIn(asked), kind, message };
