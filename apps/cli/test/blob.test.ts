@@ -20,6 +20,8 @@ import { show } from '../src/reading/show.ts';
 import { Stop } from '../src/surroundings.ts';
 import { hintIn, type Ran, type RunOptions, registryFor, run } from './run.ts';
 
+import { openTerminal } from './tmux.ts';
+
 const registry = (options: Partial<Parameters<typeof registryFor>[0]> = {}) =>
   registryFor({ auth: 'none', repositories: { 'team/app': { tags: ['1'] } }, ...options });
 
@@ -262,6 +264,37 @@ test.each([
   `ghcr.io/o/app@blake3:${'0'.repeat(64)}`,
 ])('%s names no blob that can be verified', async (reference) => {
   expect(await run(['blob', reference])).toMatchObject({ code: 2, stdout: '' });
+});
+
+describe.skipIf(isMissing('tmux'))('in a real terminal', () => {
+  /** The end of a command line, with an exit code. */
+  const ended = (screen: string) => /^ended with \d+$/m.test(screen) && screen.endsWith('\n$');
+
+  test('progress is seen, and Ctrl-C leaves no file and no line of it', async () => {
+    const { host, faults } = await registry();
+    const digest = digestOf('1');
+    faults.add({ kind: 'oversized-body', bytes: 1_000_000, path: `/v2/team/app/blobs/${digest}` });
+    faults.add({ kind: 'stall', at: 'mid-body', path: `/v2/team/app/blobs/${digest}` });
+    const terminal = await openTerminal();
+    terminal.run(`reg blob ${host}/team/app@${digest} --out layer; echo "ended with $?"; ls -A`);
+    await terminal.until((screen) => / of 1\.0 MB, \d+ %/.test(screen));
+    terminal.press('C-c');
+    const screen = await terminal.until(ended);
+    expect(screen).toMatch(/^ended with 130\n\$$/m);
+    expect(screen).not.toContain('MB');
+  });
+
+  test('bytes are not shown, but may be piped on, as far as anybody reads', async () => {
+    const reference = await pushed(await registry(), randomBytes(3_000_000));
+    const terminal = await openTerminal({ columns: 200 });
+    terminal.run(`reg blob ${reference}; echo "ended with $?"`);
+    expect(await terminal.until(ended)).toMatch(
+      /stdout is a terminal\nhint: reg blob .* --out FILE\nended with 2/,
+    );
+    terminal.run('clear');
+    terminal.run(`reg blob ${reference} | head -c 1 | wc -c; echo "ended with \${PIPESTATUS[0]}"`);
+    expect(await terminal.until(ended)).toMatch(/^1\nended with 0$/m);
+  });
 });
 
 test('a blob that is not there', async () => {
