@@ -316,12 +316,12 @@ function namesOf(tls: TlsFacts | null): string {
 function certificateLines({ certificate, authority }: TlsFacts, now: number): readonly string[] {
   if (certificate === null) return [];
   const { subject, issuer, names, from, to, top } = certificate;
-  const left = Math.floor((to - now) / DAY_MS);
+  const days = Math.floor(Math.abs(to - now) / DAY_MS);
   return [
     `subject: ${subject}`,
     `issuer: ${issuer}${top === issuer ? '' : `; the chain ends at ${top}`}`,
     `names: ${names.slice(0, 20).join(', ') || 'none'}`,
-    `valid from ${dayOf(from)} to ${dayOf(to)}, ${left} days left`,
+    `valid from ${dayOf(from)} to ${dayOf(to)}, ${days} days ${to < now ? 'ago' : 'left'}`,
     ...(authority === null ? [] : [`authority from ${authority}`]),
   ];
 }
