@@ -5,6 +5,7 @@
  * too, with another parser; minified classes do not survive it.
  */
 
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { defineConfig, type Options } from 'tsup';
@@ -84,6 +85,30 @@ const version: Plugin = {
   },
 };
 
+/** Prints, as JSON, what `reg --help` does on terminals of 80 and of 100 columns. */
+const help = `
+  import { program } from './src/program.ts';
+  const texts = {};
+  for (const columns of [80, 100]) {
+    texts[columns] = '';
+    const stdout = { columns, write: (text) => { texts[columns] += text; } };
+    await program({ stdout, stderr: stdout, env: {}, signal: new AbortController().signal })(['--help']);
+  }
+  process.stdout.write(JSON.stringify(texts));
+`;
+
+/** `reg --help`, asked for now so that nobody has to wait for it. */
+const overview: Plugin = {
+  name: 'overview',
+  setup({ onLoad }) {
+    onLoad({ filter: /[\\/]cli[\\/]src[\\/]overview\.ts$/ }, () => {
+      const args = ['--conditions=@reg/source', '--input-type=module', '--eval', help];
+      const texts = execFileSync(process.execPath, args, { cwd: import.meta.dirname, encoding: 'utf8' });
+      return { contents: `export const overview = ${texts};` };
+    });
+  },
+};
+
 /** What every command line needs, of which each file is loaded by others too. */
 const base = ['surroundings', 'report/exit-code', 'report/settings', 'tree/names'].map((name) =>
   join(import.meta.dirname, `src/${name}.ts`),
@@ -113,7 +138,7 @@ export default defineConfig({
   metafile: true,
   removeNodeProtocol: false,
   outExtension: () => ({ js: '.cjs' }),
-  esbuildPlugins: [commonJs, withoutChildren, named, version, together],
+  esbuildPlugins: [commonJs, withoutChildren, named, version, overview, together],
   esbuildOptions(options) {
     options.conditions = ['@reg/source', 'module'];
   },

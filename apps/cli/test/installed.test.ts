@@ -7,7 +7,7 @@ import { canary, type RegistryOptions } from '@reg/testing';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type Installed, installed, startInstalled } from './install.ts';
 import { type Ended, ended } from './process.ts';
-import { registryFor } from './run.ts';
+import { registryFor, run as runInProcess } from './run.ts';
 import { matchesSchema } from './schema.ts';
 
 let here: Installed;
@@ -112,6 +112,8 @@ describe('version and help', () => {
   test('--help, and the help of every command it lists', async () => {
     const { code, stdout, stderr } = await reg(['--help']);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    // The build wrote it down; these sources print it.
+    expect(stdout).toBe((await runInProcess(['--help'])).stdout);
     const names = [...stdout.matchAll(/^ {2}([a-z]+)(?:\|\w+)? {2,}/gm)].map(([, name = '']) => name);
     expect(names).toEqual(expect.arrayContaining(['login', 'doctor', 'tags', 'completion']));
     for (const name of names) {
@@ -133,11 +135,13 @@ describe('version and help', () => {
     expect(stdout).toMatch(/^Usage: reg/);
   });
 
-  test.skipIf(!existsSync('/dev/full'))('the version that cannot be written (needs /dev/full)', async () => {
-    const args = ['-c', '"$0" --version > /dev/full', join(here.bin, 'reg')];
-    const { code, stderr } = await ended(startInstalled('sh', args, {}));
-    expect(code).toBe(1);
-    expect(stderr).toMatch(/^reg: the output cannot be written: ENOSPC.*\nhint: df -h\n$/);
+  test.skipIf(!existsSync('/dev/full'))('neither can be written (needs /dev/full)', async () => {
+    for (const option of ['--version', '--help']) {
+      const args = ['-c', '"$0" "$1" > /dev/full', join(here.bin, 'reg'), option];
+      const { code, stderr } = await ended(startInstalled('sh', args, {}));
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/^reg: the output cannot be written: ENOSPC.*\nhint: df -h\n$/);
+    }
   });
 });
 
