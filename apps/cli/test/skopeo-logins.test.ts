@@ -7,7 +7,7 @@ import { execFile, execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { canary, createServerCertificate } from '@reg/testing';
+import { canary, createServerCertificate, startTokenServer } from '@reg/testing';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { skopeoFor } from '../../../packages/node/test/skopeo.ts';
 import { isMissing, startDistribution } from '../../../packages/testing/test/docker-registry.ts';
@@ -112,6 +112,27 @@ describe.skipIf(missing)('skopeo and a registry with passwords', () => {
     expect((await reg(['tags', `${host}/team/app`])).stdout).toBe('1\n');
     expect(await reg(['logout', host])).toMatchObject({ code: 0 });
     await expect(tags()).rejects.toThrow('unauthorized');
+  });
+
+  test('by a token server: found by reg login, and by Skopeo with what it stored', async () => {
+    const password = canary('password');
+    const users = { alice: password };
+    const repositories = { 'team/app': { access: { alice: ['pull' as const, 'push' as const] } } };
+    const tokens = await startTokenServer({ users, repositories });
+    onTestFinished(() => tokens.close());
+    const { host } = await startDistribution({ token: tokens });
+    await (await skopeoFor(host, ['alice', password])).push('team/app', '1', 'an image');
+    const home = homeFor();
+    const realm = new URL(tokens.url).origin;
+    const args = ['login', host, '-u', 'alice', '--trust-realm', realm, '--scope'];
+    const env = { REG_PASSWORD: password };
+    const denied = await home.reg([...args, 'repository:other/app:pull'], { env });
+    expect(denied).toMatchObject({ code: 5, stdout: '' });
+    const ran = await home.reg([...args, 'repository:team/app:pull,push'], { env });
+    expect(ran).toMatchObject({ code: 0 });
+    expect(ran.stdout).toContain('✓ repository:team/app:pull,push is granted');
+    const list = ['list-tags', '--tls-verify=false', `docker://${host}/team/app`];
+    expect(JSON.parse(await skopeoIn(home)(...list))).toMatchObject({ Tags: ['1'] });
   });
 
   test('over TLS, under an authority of its own', async () => {
