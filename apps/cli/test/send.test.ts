@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import {
   type AddressInfo,
+  connect,
   createServer as createTcpServer,
   type LookupFunction,
   type Server,
@@ -12,6 +13,7 @@ import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { refuseAddress } from '@reg/node/network';
 import { type Registry, type RegistryOptions, startRegistry } from '@reg/testing';
 import { afterEach, describe, expect, test } from 'vitest';
+import { Dialling } from '../src/transport/dial.ts';
 import { openTransport, type TransportOptions } from '../src/transport/send.ts';
 
 const closing: (() => unknown)[] = [];
@@ -345,6 +347,15 @@ describe('what goes wrong says where', () => {
     });
   });
 
+  test('a connection that was given up before it was begun is closed at once', async () => {
+    const dialling = new Dialling();
+    dialling.end();
+    const host = await listening(createTcpServer());
+    const socket = connect(Number(host.split(':')[1]), '127.0.0.1');
+    await expect(dialling.until(socket, 'connect')).rejects.toMatchObject({ code: 'ECONNRESET' });
+    expect(socket.destroyed).toBe(true);
+  });
+
   test.each(['late', 'aborted'])(
     'a connection that is given up on its way, %s, is closed: it would hold the process',
     async (why) => {
@@ -379,9 +390,11 @@ describe('what goes wrong says where', () => {
   test('a body that is taken late is no silence', async () => {
     const { url, faults } = await registry();
     faults.add({ kind: 'oversized-body', bytes: 10_000_000 });
+    // Long enough for a busy machine to make that body.
+    const patience = { connect: 60_000, silence: 500 };
     const reply = await transport({ patience }).send(get(url + tags), never);
-    // Until the time is up three times over.
-    await new Promise((resolve) => setTimeout(resolve, 3 * patience.silence));
+    // Until the time is up twice over.
+    await new Promise((resolve) => setTimeout(resolve, 2 * patience.silence));
     expect((await reply.text(10_000_000))?.length).toBe(10_000_000);
   });
 
