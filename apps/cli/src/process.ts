@@ -50,6 +50,7 @@ export function runInProcess(
       return process.stdin;
     },
     env: process.env,
+    runtime: `node ${process.versions.node}  ${process.platform}/${process.arch}`,
     signal: stop.signal,
   };
   /** Ends the work at hand, and says why: a message, or what was thrown. */

@@ -26,6 +26,8 @@ export interface Surroundings {
   readonly stderr: Output;
   readonly stdin: Input;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** What all of it runs on, for people: `node 24.21.0  linux/x64`. */
+  readonly runtime?: string;
   /** Aborts, with a `Stop` as its reason, when the command shall end before its work is done. */
   readonly signal: AbortSignal;
 }

@@ -2,6 +2,7 @@ import { stripVTControlCharacters } from 'node:util';
 import { canary, type Fault, type RegistryOptions } from '@reg/testing';
 import { describe, expect, test } from 'vitest';
 import { traceFormats } from '../src/tree/trace-format.ts';
+import { ended, start } from './process.ts';
 import { hintIn, type Ran, type RunOptions, registryFor, run } from './run.ts';
 
 const password = canary('password');
@@ -118,7 +119,7 @@ describe('what is told of it', () => {
   test('first who sends it, when, and as whom', async () => {
     const { stdout } = await traced('$host/team/app', [], { env: { REG_PASSWORD: password } });
     expect(stdout.split('\n')[0]).toMatch(
-      /^reg \d\S* {2}node \d+\.\d+\.\d+ {2}\w+\/\w+ {2}\d{4}-\d\d-\d\dT[\d:.]+Z {3}credential: alice, from -u and REG_PASSWORD$/,
+      /^reg \d\S* {2}\d{4}-\d\d-\d\dT[\d:.]+Z {3}credential: alice, from -u and REG_PASSWORD$/,
     );
     const { host } = await registryFor({ auth: 'none', repositories: { a: { tags: ['1'] } } });
     expect((await run(['trace', `${host}/a`, '--anonymous'])).stdout).toContain(
@@ -133,6 +134,13 @@ describe('what is told of it', () => {
     const asAlice = await run(['trace', `${basic.host}/a`, '-u', 'alice'], { env });
     expect(asAlice.stdout).toContain('credential: alice, from -u and REG_PASSWORD\n');
     expect((await run(['trace', `${basic.host}/a`, '--anonymous'])).stdout).toMatch(/credential: none/);
+  });
+
+  test('and on what, where it is a process', async () => {
+    const { host } = await registryFor({ auth: 'none', repositories: { a: { tags: ['1'] } } });
+    const { code, stdout } = await ended(start('main.ts', ['trace', `${host}/a`, '--anonymous']));
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^reg \d\S* {2}node \d+\.\d+\.\d+ {2}\w+\/\w+ {2}\d{4}-\d\d-\d\dT/);
   });
 
   test('last how many requests, how long, where that went, and how it ended', async () => {

@@ -72,7 +72,10 @@ async function traceAt(target: Target, options: TraceOptions, surroundings: Surr
   // On the screen stderr says why it failed.
   const page = pageFor(options, surroundings, isFile(options.out));
   return {
-    text: renderTrace(transcript, options.output, { ...page, head: headOf(transcript, page) }),
+    text: renderTrace(transcript, options.output, {
+      ...page,
+      head: headOf(transcript, surroundings.runtime, page),
+    }),
     complaint,
   };
 }

@@ -5,7 +5,6 @@
  * and as whom.
  */
 
-import { arch, platform, versions } from 'node:process';
 import { describe, type Failure, toVisible } from '@reg/core';
 import { type Transcript, toCurl, toHar, toJson, toMermaid, toText } from '@reg/core/transcript';
 import type { Paint } from '../terminal/paint.ts';
@@ -40,10 +39,18 @@ export function renderTrace(transcript: Transcript, format: TraceFormat, page: P
   return `${renderers[format](transcript, page).trimEnd()}\n`;
 }
 
-/** What sent the requests, when, and as whom. */
-export function headOf(transcript: Transcript, page: Pick<Page, 'paint' | 'width'>): string {
-  const runtime = `reg ${version}  node ${versions.node}  ${platform}/${arch}`;
-  return head(runtime, transcript, page);
+/**
+ * What sent the requests, when, and as whom.
+ *
+ * @param runtime of the surroundings
+ */
+export function headOf(
+  transcript: Transcript,
+  runtime: string | undefined,
+  page: Pick<Page, 'paint' | 'width'>,
+): string {
+  const what = [`reg ${version}`, ...(runtime === undefined ? [] : [runtime])].join('  ');
+  return head(what, transcript, page);
 }
 
 /** The same of a trace that was read from `file`: what sent it is not in it. */
