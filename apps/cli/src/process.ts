@@ -1,8 +1,8 @@
 /**
  * This process, as the command sees it.
  *
- * Rules of this file: the only one that touches `process`. It never calls `process.exit`: what was written to a pipe would be
- * lost. The exit code is set, and the process ends when nothing is left to do.
+ * Rules of this file: the only one that touches `process`, but for the entry. It never calls `process.exit`: what was written
+ * to a pipe would be lost. The exit code is set, and the process ends when nothing is left to do.
  */
 
 import process from 'node:process';
