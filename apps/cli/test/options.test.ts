@@ -4,10 +4,12 @@ import { createPrivateKey } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { allow, canary } from '@reg/testing';
 import { afterAll, describe, expect, test } from 'vitest';
 // By path: only tests sign certificates of their own.
 import { authority } from '../../../packages/node/test/certificates.ts';
+import { givenCredential } from '../src/registry/options.ts';
 import { hintIn, registryFor, run } from './run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'reg-options-'));
@@ -16,7 +18,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 /** A file with this in it. */
 function file(name: string, content: string | Buffer): string {
   const path = join(folder, name);
-  writeFileSync(path, content);
+  writeFileSync(path, content, { mode: 0o600 });
   return path;
 }
 
@@ -140,6 +142,34 @@ describe('a password', () => {
     expect(ran).toMatchObject({ code: 4, stderr: expect.stringContaining('refused the credential') });
   });
 
+  test.each([
+    ['hush', { username: 'alice', password: 'hush', source: '-u and the terminal' }],
+    ['', 'no password was typed'],
+  ])('is asked for on a terminal: %j', async (typed, expected) => {
+    const raw: boolean[] = [];
+    const stdin = Object.assign(new PassThrough(), {
+      isTTY: true,
+      setRawMode: (on: boolean) => raw.push(on),
+    });
+    let asked = '';
+    const output = {
+      isTTY: true,
+      write: (text: string) => {
+        asked += text;
+      },
+    };
+    const { signal } = new AbortController();
+    const surroundings = { stdin, stdout: output, stderr: output, env: {}, signal };
+    stdin.write(`${typed}\r`);
+    const given = await givenCredential({ username: 'alice' }, surroundings, 'reg tags r/a').catch(
+      (error: Error) => error.message,
+    );
+    expect(given).toEqual(expected);
+    expect(asked).toContain('password of alice:');
+    expect(asked).not.toContain('hush');
+    expect(raw).toEqual([true, false]);
+  });
+
   test('with --no-input is not asked for', async () => {
     const ran = await withPassword(['--no-input'], { stdin: 'terminal', terminal: 80 });
     expect(ran).toMatchObject({ code: 2, stderr: expect.stringContaining('-u needs a password') });
@@ -175,7 +205,7 @@ describe('where credentials are', () => {
     const { tags, host } = await scene();
     const at = join(folder, 'config');
     mkdirSync(at, { recursive: true });
-    writeFileSync(join(at, 'config.json'), config(host));
+    writeFileSync(join(at, 'config.json'), config(host), { mode: 0o600 });
     const env = {
       DOCKER_AUTH_CONFIG: config(host, 'mallory'),
       REGISTRY_AUTH_FILE: file('other.json', config('other.example')),
