@@ -135,6 +135,27 @@ describe('a status that is no success', () => {
     expect(hintIn(ran)).not.toBe('');
   });
 
+  test('and the hint is the same request', async () => {
+    const { host, faults } = await registry();
+    faults.add({ kind: 'truncated-body', path });
+    const url = `${host}${path}`;
+    const flags = [
+      '-X',
+      'PATCH',
+      '-H',
+      'Content-Type: a/b',
+      '--input',
+      '-',
+      '--scope',
+      'repository:team/app:pull',
+    ];
+    const ran = await run(['api', `${url}?secret`, ...flags], { stdin: '{}' });
+    expect(ran.code).toBe(6);
+    expect(hintIn(ran)).toBe(
+      `reg api http://${url} -X PATCH -H 'Content-Type: a/b' --input - --scope repository:team/app:pull`,
+    );
+  });
+
   test('a redirect that is not followed is handed out', async () => {
     const { host, faults } = await registry();
     faults.add({ kind: 'redirect', status: 302, location: 'http://127.0.0.1:1/', path });

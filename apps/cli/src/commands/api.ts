@@ -6,7 +6,7 @@
  */
 
 import { STATUS_CODES } from 'node:http';
-import { describe, type Head } from '@reg/core';
+import { describe, type Head, toVisible } from '@reg/core';
 import type { Delivered } from '@reg/core/driver';
 import { answerTo, chunksOf } from '../reading/answer.ts';
 import { pages } from '../reading/pages.ts';
@@ -46,16 +46,33 @@ export async function api(
   const body = input === null ? null : await bodyFrom(input, surroundings);
   // Who hands in a body is not there to answer questions.
   const task = { ...options, input: input === null && options.input !== false };
-  const again = againFor('api', target, task, method === 'GET' ? [] : ['-X', method]);
+  const again = againFor('api', target, task, flagsOf(method, options));
+  const unscoped = againFor('api', target, task, flagsOf(method, { ...options, scope: [] })).command;
   await withClient({ target, options: task, again, bodies: false }, surroundings, async (client) => {
     const asked = { method, url: target.url, headers, ...(body === null ? {} : { body }) };
     const complete = await withScope(client, asked, options.scope, again);
     for await (const answer of answers(client, complete, options, again)) {
-      const complaint = complaintOf(answer, options, again, surroundings);
+      const notice = noticeIn(answer);
+      if (notice !== null && options.quiet !== true) surroundings.stderr.write(`reg: ${notice}\n`);
+      const complaint = notice === null ? complaintOf(answer, options, again, unscoped) : null;
       await print(answer, { method, options, again }, surroundings, complaint);
       if (complaint !== null) throw complaint;
     }
   });
+}
+
+/** The options that make the request what it is, for hints. */
+function flagsOf(
+  method: Method,
+  { header = [], input, paginate, scope = [] }: ApiOptions,
+): readonly string[] {
+  return [
+    ...(method === 'GET' ? [] : ['-X', method]),
+    ...header.flatMap((line) => ['-H', line]),
+    ...(typeof input === 'string' ? ['--input', input] : []),
+    ...(paginate === true ? ['--paginate'] : []),
+    ...scope.flatMap((one) => ['--scope', one]),
+  ];
 }
 
 /** The request with a token for other scopes than its URL needs, where those were named. */
@@ -85,24 +102,25 @@ async function* answers(
   else yield await answerTo(client, asked, again);
 }
 
-/** What the status means. A mount that could only begin an upload is told, and is a success. */
+/** What is to be said of a success: that a mount could only begin an upload. */
+function noticeIn({ head, failure }: Delivered<Body>): string | null {
+  const good = head.status >= 200 && head.status < 300;
+  return good && failure !== null ? toVisible(describe(failure, { policy: false })) : null;
+}
+
+/** What a status means that is no success. */
 function complaintOf(
   answer: Delivered<Body>,
-  { scope, quiet }: ApiOptions,
+  { scope }: ApiOptions,
   again: Again,
-  { stderr }: Surroundings,
+  unscoped: string,
 ): Complaint | null {
-  const { head, failure } = answer;
-  if (failure !== null && head.status >= 200 && head.status < 300) {
-    if (quiet !== true) stderr.write(`reg: ${visibleText(describe(failure, { policy: false }))}\n`);
-    return null;
-  }
   const complaint = complaintAbout(answer, again);
-  if (complaint === null || failure === null || scope === undefined) return complaint;
+  if (complaint === null || answer.failure === null || scope === undefined) return complaint;
   // Whose header it was that was refused: no caller's, but that token's.
   return new Complaint(complaint.exitCode, 'the registry does not take a token for what --scope says', {
     ...complaint.details,
-    hint: again.command,
+    hint: unscoped,
   });
 }
 

@@ -21,13 +21,14 @@ export async function catalog(
   surroundings: Surroundings,
 ): Promise<undefined> {
   const target = registryTarget(registry, options);
-  limitIn(options);
+  const limit = limitIn(options);
   const again = againFor('catalog', target, options);
   await withClient({ target, options, again, bodies: false }, surroundings, async (client) => {
     const list = {
       member: 'repositories',
       url: new URL('_catalog', target.url),
       again,
+      limit,
       keep: null,
       document: (names: readonly string[]) => ({ registry: target.registry, repositories: names }),
       line: (repository: string) => ({ repository }),

@@ -21,7 +21,7 @@ export async function tags(
   surroundings: Surroundings,
 ): Promise<undefined> {
   const target = tagsTarget(repository, options);
-  limitIn(options);
+  const limit = limitIn(options);
   const keep = filterFor(options);
   const again = againFor('tags', target, options);
   await withClient({ target, options, again, bodies: false }, surroundings, async (client) => {
@@ -29,6 +29,7 @@ export async function tags(
       member: 'tags',
       url: target.url,
       again,
+      limit,
       keep,
       document: (names: readonly string[]) => ({
         repository: formatReference(target.reference),

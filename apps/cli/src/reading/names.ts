@@ -28,6 +28,8 @@ export interface List {
   readonly member: 'tags' | 'repositories';
   readonly url: URL;
   readonly again: Again;
+  /** How many are wanted at most. */
+  readonly limit: number;
   /** Those of a page that are wanted. Default: all. */
   readonly keep: ((names: readonly string[]) => readonly string[]) | null;
   /** The document of `-o json`. */
@@ -59,7 +61,7 @@ export async function printNames(
 /** The most that is asked for at once: some registries refuse a larger number outright (Q61). */
 const PAGE_NAMES = 1_000;
 
-/** How many names are wanted at most. */
+/** How many names are wanted at most. Throws a `Complaint` for what is no number of names. */
 export function limitIn({ limit }: ListOptions): number {
   if (limit === undefined) return Number.POSITIVE_INFINITY;
   if (!/^[1-9]\d{0,8}$/.test(limit)) throw usage('--limit takes a number from 1 on');
@@ -67,27 +69,26 @@ export function limitIn({ limit }: ListOptions): number {
 }
 
 /** Without a limit no page size is asked for: a registry knows best how many it gives at once (Q61). */
-function firstPage({ url, keep }: List, options: ListOptions): URL {
+function firstPage({ url, limit, keep }: List, { last }: ListOptions): URL {
   const first = new URL(url);
-  const limit = limitIn(options);
   if (Number.isFinite(limit)) {
     // How many of a page are kept is not known before.
     first.searchParams.set('n', String(keep === null ? Math.min(limit, PAGE_NAMES) : PAGE_NAMES));
   }
-  if (options.last !== undefined) first.searchParams.set('last', options.last);
+  if (last !== undefined) first.searchParams.set('last', last);
   return first;
 }
 
 async function* wanted(
   names: AsyncIterable<readonly string[]>,
-  { keep }: List,
-  options: ListOptions,
+  { limit, keep }: List,
+  { last }: ListOptions,
 ): AsyncGenerator<readonly string[]> {
-  let left = limitIn(options);
+  let left = limit;
   let first = true;
   for await (const page of names) {
     // CNCF Distribution before version 3 lists all tags, whatever `last` says.
-    const rest = first && options.last !== undefined ? page.slice(page.indexOf(options.last) + 1) : page;
+    const rest = first && last !== undefined ? page.slice(page.indexOf(last) + 1) : page;
     first = false;
     const kept = (keep?.(rest) ?? rest).slice(0, left);
     yield kept;
