@@ -8,7 +8,8 @@
 import { type Command, CommanderError } from 'commander';
 import { type ExitCode, exitCode } from './report/exit-code.ts';
 import type { Surroundings } from './surroundings.ts';
-import { commandAt, nameOf, treeFor } from './tree/root.ts';
+import { commandAt, nameOf } from './tree/find.ts';
+import { treeFor } from './tree/root.ts';
 
 /**
  * The command in its surroundings.
@@ -35,7 +36,9 @@ export function program(surroundings: Surroundings): (args: readonly string[]) =
     } catch (error) {
       // Help and version were asked for and printed.
       if (error instanceof CommanderError && error.exitCode === 0) return exitCode.ok;
-      const { command } = commandAt(root, args);
+      // Options may stand before it, where they do not count.
+      const words = args.filter((arg) => !arg.startsWith('-'));
+      const { command } = commandAt(root, words);
       const incomplete = error instanceof CommanderError && error.code === 'commander.help';
       if (incomplete && command === root) {
         surroundings.stderr.write(

@@ -8,7 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { nameOf, tree } from '../src/tree/root.ts';
+import { nameOf } from '../src/tree/find.ts';
+import { tree } from '../src/tree/root.ts';
 import { hintIn, run } from './run.ts';
 import { matchesSchema } from './schema.ts';
 

@@ -20,7 +20,8 @@ import type { Command } from 'commander';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isMissing } from '../../../packages/testing/test/docker-registry.ts';
 import { quote } from '../src/report/shell.ts';
-import { nameOf, tree } from '../src/tree/root.ts';
+import { nameOf } from '../src/tree/find.ts';
+import { tree } from '../src/tree/root.ts';
 import { commandLine } from './process.ts';
 import { openTerminal } from './tmux.ts';
 

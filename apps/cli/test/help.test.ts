@@ -4,7 +4,8 @@ import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
 import { exitCode } from '../src/report/exit-code.ts';
-import { nameOf, tree } from '../src/tree/root.ts';
+import { nameOf } from '../src/tree/find.ts';
+import { tree } from '../src/tree/root.ts';
 import { hintIn, run } from './run.ts';
 
 const page = { out() {}, err() {} };

@@ -11,10 +11,10 @@ describe.skipIf(isMissing('tmux'))('in a real terminal', () => {
     const terminal = await openTerminal();
     terminal.run('asking hidden');
     await terminal.until((screen) => screen.endsWith('Password:'));
-    terminal.type('sésame🔑x');
+    terminal.type('wörter🔑x');
     terminal.press('BSpace', 'Enter');
-    expect(await terminal.until((screen) => screen.endsWith('\n$'))).toMatch(/^\["","🔑emasés",true\]$/m);
-    expect(terminal.written()).not.toContain('sés');
+    expect(await terminal.until((screen) => screen.endsWith('\n$'))).toMatch(/^\["","🔑retröw",true\]$/m);
+    expect(terminal.written()).not.toContain('wör');
   });
 
   test('a pasted one neither, in brackets or not', async () => {

@@ -10,6 +10,7 @@ import { environmentPage } from '../help/environment.ts';
 import { exitCodesPage } from '../help/exit-codes.ts';
 import { usage } from '../report/complaint.ts';
 import type { Surroundings } from '../surroundings.ts';
+import { commandAt } from '../tree/find.ts';
 import { type HelpTopic, helpTopics } from '../tree/names.ts';
 
 const pages: Readonly<Record<HelpTopic, string>> = {
@@ -38,11 +39,7 @@ export async function help(
 }
 
 function commandNamed(topic: readonly string[], root: Command): Command {
-  let command = root;
-  for (const word of topic) {
-    const next = command.commands.find((one) => one.name() === word || one.aliases().includes(word));
-    if (next === undefined) throw usage(`there is no help about '${topic.join(' ')}'`, 'reg help');
-    command = next;
-  }
+  const { command, depth } = commandAt(root, topic);
+  if (depth < topic.length) throw usage(`there is no help about '${topic.join(' ')}'`, 'reg help');
   return command;
 }
