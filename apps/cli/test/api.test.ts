@@ -137,6 +137,7 @@ describe('a status that is no success', () => {
 
   test('and the hint is the same request', async () => {
     const { host, faults } = await registry();
+    faults.add(answering(200, 'half of it'));
     faults.add({ kind: 'truncated-body', path });
     const url = `${host}${path}`;
     const flags = [
