@@ -1,5 +1,8 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { allow, canary } from '@reg/testing';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { readLimits } from '../src/commands/ratelimit.ts';
@@ -103,6 +106,27 @@ describe('reg ratelimit', () => {
         },
       ],
     });
+  });
+
+  test.each([
+    ['printf %s "$CREDENTIAL"', 0],
+    ['exit 3', 8],
+  ])('with a helper that does %j it ends with %i, and a credential is asked for once', async (does, code) => {
+    const { host } = await limited((who) => hub[who]);
+    const home = mkdtempSync(join(tmpdir(), 'reg-ratelimit-'));
+    onTestFinished(() => rmSync(home, { recursive: true }));
+    const [asked, helper] = [join(home, 'asked'), join(home, 'docker-credential-once')];
+    writeFileSync(helper, `#!/bin/sh\ncat > /dev/null; echo asked >> ${asked}; ${does}\n`, { mode: 0o755 });
+    const config = JSON.stringify({ credHelpers: { [host]: 'once' } });
+    writeFileSync(join(home, 'config.json'), config, { mode: 0o600 });
+    const env = {
+      PATH: `${home}:/usr/bin:/bin`,
+      CREDENTIAL: JSON.stringify({ ServerURL: host, Username: 'alice', Secret: password }),
+    };
+    const ran = await run(['ratelimit', `${host}/team/private`, '--config', home], { env });
+    expect(ran.code).toBe(code);
+    if (code === 0) expect(ran.stdout).toContain('alice      199 left');
+    if (code === 0) expect(readFileSync(asked, 'utf8')).toBe('asked\n');
   });
 
   test('a registry that says nothing of a limit is no failure (requirement 153)', async () => {

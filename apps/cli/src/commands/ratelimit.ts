@@ -7,6 +7,7 @@
 
 import { isIP } from 'node:net';
 import { formatReference, type HeaderList, toVisible } from '@reg/core';
+import type { Keychain } from '@reg/core/driver';
 import { complaintAbout, complaintFrom } from '../registry/answer.ts';
 import { type Again, againFor, type ReferenceTarget, referenceTarget } from '../registry/argument.ts';
 import { manifestTypes, openClient } from '../registry/client.ts';
@@ -50,6 +51,8 @@ export async function ratelimit(
 interface Holder {
   readonly user: string;
   readonly source: string;
+  /** Knows what was found, so that no helper is asked twice. */
+  readonly keychain: Keychain | null;
 }
 
 /** What a registry said of its limit to one who asked. */
@@ -84,7 +87,7 @@ async function holderOf(
   given: GivenCredential | null,
   surroundings: Surroundings,
 ): Promise<Holder | null> {
-  if (given !== null) return { user: given.username, source: given.source };
+  if (given !== null) return { user: given.username, source: given.source, keychain: null };
   const { keychainAt } = await import('../registry/keychain.ts');
   const keychain = keychainAt(options, surroundings);
   try {
@@ -94,9 +97,15 @@ async function holderOf(
     return {
       user: credential.type === 'password' ? credential.username : `${credential.type} token`,
       source,
+      keychain: {
+        find: async (origin, repository, about) =>
+          origin === url.origin && about?.rejected === undefined
+            ? found
+            : keychain.find(origin, repository, about),
+      },
     };
   } catch {
-    return { user: 'your credential', source: 'not to be had' };
+    return { user: 'your credential', source: 'not to be had', keychain: null };
   }
 }
 
@@ -110,6 +119,7 @@ async function measure(holder: Holder | null, about: Measuring): Promise<Measure
     surroundings,
     bodies: false,
     store: false,
+    ...(holder?.keychain && { keychain: holder.keychain }),
   });
   try {
     const accept = [['accept', manifestTypes]] as const;
