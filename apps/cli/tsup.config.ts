@@ -6,7 +6,7 @@
  */
 
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { defineConfig, type Options } from 'tsup';
 
@@ -34,6 +34,29 @@ const commonJs: Plugin = {
         });
         file.contents = new TextEncoder().encode(code);
       }
+    });
+  },
+};
+
+/** What the licenses of the packages in here want to be kept beside them. */
+const licenses: Plugin = {
+  name: 'licenses',
+  setup({ onEnd, initialOptions: { outdir = 'dist' } }) {
+    onEnd(({ outputFiles, metafile }) => {
+      const folders = new Set<string>();
+      for (const input of Object.keys(metafile?.inputs ?? {})) {
+        const [folder] = /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input) ?? [];
+        if (folder !== undefined) folders.add(folder);
+      }
+      const texts = [...folders].toSorted().map((folder) => {
+        const { name, version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+        const file = readdirSync(folder).find((name) => /^licen[cs]e/i.test(name));
+        if (file === undefined) throw new Error(`${name} has no file with its license`);
+        return `${name} ${version}\n\n${readFileSync(join(folder, file), 'utf8').trim()}\n`;
+      });
+      const text = texts.join('\n---\n\n');
+      const contents = new TextEncoder().encode(text);
+      outputFiles?.push({ path: join(outdir, 'licenses.txt'), contents, text, hash: '' });
     });
   },
 };
@@ -138,7 +161,7 @@ export default defineConfig({
   metafile: true,
   removeNodeProtocol: false,
   outExtension: () => ({ js: '.cjs' }),
-  esbuildPlugins: [commonJs, withoutChildren, named, version, overview, together],
+  esbuildPlugins: [commonJs, licenses, withoutChildren, named, version, overview, together],
   esbuildOptions(options) {
     options.conditions = ['@reg/source', 'module'];
   },
