@@ -39,20 +39,21 @@ const zsh = `#compdef reg regauth
 # Completion of reg in zsh: source <(reg completion zsh), or this text as _reg in a folder of $fpath.
 
 _reg() {
-  local -a whole texts begun
-  local line value text
+  local -a whole begun
+  local line value
   for line in "\${(@f)$("$words[1]" __complete -- "\${(@)words[2,CURRENT-1]}" "$PREFIX" 2>/dev/null)}"; do
     value="\${line%%$'\\t'*}"
-    text="\${line#*$'\\t'}"
+    # A colon ends the value there.
+    line="\${value//:/\\\\:}:\${line#*$'\\t'}"
     case $value in
       '') ;;
       :files) _files; return ;;
-      */) begun+=("$value") ;;
-      *) whole+=("$value"); texts+=("\${(r:24:)value}  $text") ;;
+      */) begun+=("$line") ;;
+      *) whole+=("$line") ;;
     esac
   done
-  compadd -S '' -a begun
-  compadd -l -d texts -a whole
+  _describe -V reg whole
+  _describe -V reg begun -S ''
 }
 
 if [[ \${funcstack[1]} == _reg ]]; then
