@@ -9,6 +9,9 @@ import { ended, start } from './process.ts';
 import { registryFor, run } from './run.ts';
 import { openTerminal } from './tmux.ts';
 
+/** Each press of TAB starts a process, and a machine may be busy. */
+const PATIENT = { timeout: 180_000 };
+
 const shells = ['bash', 'zsh', 'fish'] as const;
 
 /** A home with a config of Docker's in it, the environment that says so, and the token cache of `reg tags` on `host`. */
@@ -159,46 +162,50 @@ describe.each(shells)('reg completion %s', (shell) => {
 });
 
 describe.skipIf(isMissing('tmux'))('in a real bash', () => {
-  test('TAB completes what can only be one thing, with a space behind it where the word is whole', async () => {
-    const { HOME } = await home();
-    const terminal = await openTerminal({
-      shell: ['bash', '--noprofile', '--norc', '-i'],
-      env: { DOCKER_CONFIG: join(HOME, '.docker') },
-    });
-    writeFileSync(join(terminal.home, 'authorities.pem'), '');
-    terminal.run('source <(reg completion bash); clear; echo ready');
-    await terminal.until((screen) => screen === 'ready\n$');
-    for (const [line, expected] of [
-      ['reg cat', 'reg catalog '],
-      ['reg ca', 'reg ca'],
-      ['reg tags --lim', 'reg tags --limit '],
-      ['reg tags -o nd', 'reg tags -o ndjson '],
-      ['reg tags --output=nd', 'reg tags --output=ndjson '],
-      ['reg ping gh', 'reg ping ghcr.io '],
-      ['reg ping helped.example:5', 'reg ping helped.example:5000 '],
-      ['reg tags helped.example:', 'reg tags helped.example:5000/'],
-      ['reg tags ghcr.io/a@b', 'reg tags ghcr.io/a@b'],
-      ['REG_PASSWORD=x reg ping gh', 'REG_PASSWORD=x reg ping ghcr.io '],
-      ['true; reg ping gh', 'true; reg ping ghcr.io '],
-      ['reg tags --ca-file auth', 'reg tags --ca-file authorities.pem '],
-    ] as const) {
-      terminal.type(line);
-      // What is typed behind it says whether there is a space, and that it is done.
-      terminal.press('Tab');
-      terminal.type('|');
-      const screen = await terminal.until((seen) => seen.endsWith('|'));
-      expect(screen.split('\n').at(-1)).toBe(`$ ${expected}|`);
-      terminal.press('C-u');
-      await terminal.until((seen) => seen.endsWith('\n$'));
-    }
-    terminal.type('reg cache ');
-    terminal.press('Tab', 'Tab');
-    await terminal.until((screen) => /\nclear +ls +path *\n\$ reg cache$/.test(screen));
-  });
+  test(
+    'TAB completes what can only be one thing, with a space behind it where the word is whole',
+    PATIENT,
+    async () => {
+      const { HOME } = await home();
+      const terminal = await openTerminal({
+        shell: ['bash', '--noprofile', '--norc', '-i'],
+        env: { DOCKER_CONFIG: join(HOME, '.docker') },
+      });
+      writeFileSync(join(terminal.home, 'authorities.pem'), '');
+      terminal.run('source <(reg completion bash); clear; echo ready');
+      await terminal.until((screen) => screen === 'ready\n$');
+      for (const [line, expected] of [
+        ['reg cat', 'reg catalog '],
+        ['reg ca', 'reg ca'],
+        ['reg tags --lim', 'reg tags --limit '],
+        ['reg tags -o nd', 'reg tags -o ndjson '],
+        ['reg tags --output=nd', 'reg tags --output=ndjson '],
+        ['reg ping gh', 'reg ping ghcr.io '],
+        ['reg ping helped.example:5', 'reg ping helped.example:5000 '],
+        ['reg tags helped.example:', 'reg tags helped.example:5000/'],
+        ['reg tags ghcr.io/a@b', 'reg tags ghcr.io/a@b'],
+        ['REG_PASSWORD=x reg ping gh', 'REG_PASSWORD=x reg ping ghcr.io '],
+        ['true; reg ping gh', 'true; reg ping ghcr.io '],
+        ['reg tags --ca-file auth', 'reg tags --ca-file authorities.pem '],
+      ] as const) {
+        terminal.type(line);
+        // What is typed behind it says whether there is a space, and that it is done.
+        terminal.press('Tab');
+        terminal.type('|');
+        const screen = await terminal.until((seen) => seen.endsWith('|'));
+        expect(screen.split('\n').at(-1)).toBe(`$ ${expected}|`);
+        terminal.press('C-u');
+        await terminal.until((seen) => seen.endsWith('\n$'));
+      }
+      terminal.type('reg cache ');
+      terminal.press('Tab', 'Tab');
+      await terminal.until((screen) => /\nclear +ls +path *\n\$ reg cache$/.test(screen));
+    },
+  );
 });
 
 describe.skipIf(isMissing('tmux', 'zsh'))('in a real zsh', () => {
-  test('a command, a registry with a colon, the beginning of a repository', async () => {
+  test('a command, a registry with a colon, the beginning of a repository', PATIENT, async () => {
     const { HOME } = await home();
     const terminal = await openTerminal({
       shell: ['zsh', '-f', '-i'],
@@ -222,7 +229,7 @@ describe.skipIf(isMissing('tmux', 'zsh'))('in a real zsh', () => {
 });
 
 describe.skipIf(isMissing('fish'))('in a real fish', () => {
-  test('a command, a registry with a colon, the beginning of a repository', async () => {
+  test('a command, a registry with a colon, the beginning of a repository', PATIENT, async () => {
     const { HOME } = await home();
     const { stdout: script } = await run(['completion', 'fish']);
     const [program, ...args] = (await import('./process.ts')).commandLine('main.ts', []);
