@@ -133,7 +133,7 @@ const overview: Plugin = {
 };
 
 /** What every command line needs, of which each file is loaded by others too. */
-const base = ['surroundings', 'report/exit-code', 'report/settings', 'tree/names'].map((name) =>
+const base = ['surroundings', 'report/exit-code', 'report/settings', 'tree/find', 'tree/names'].map((name) =>
   join(import.meta.dirname, `src/${name}.ts`),
 );
 
