@@ -1,9 +1,17 @@
 /** What the doctor makes of facts: tables, without a registry. */
 
+import { blockedAddressCode } from '@reg/core';
 import { describe, expect, test } from 'vitest';
 import { failures } from '../../../packages/core/test/error-samples.ts';
 import { aboutOf } from '../src/doctor/about.ts';
-import { decideClock, decideGrant, decideUpload, type Skew, skewsIn } from '../src/doctor/checks/access.ts';
+import {
+  decideAccess,
+  decideClock,
+  decideGrant,
+  decideUpload,
+  type Skew,
+  skewsIn,
+} from '../src/doctor/checks/access.ts';
 import { decideCors } from '../src/doctor/checks/cors.ts';
 import { decideEntries, decideHelper, spanOf } from '../src/doctor/checks/credentials.ts';
 import { problemOf } from '../src/doctor/checks/failure.ts';
@@ -141,6 +149,21 @@ describe('connections', () => {
     [fault('ECONNRESET', 'head'), null],
   ])('%j', (given, cause) => {
     expect(causeOf(connectionFault(given, end, about))).toBe(cause);
+  });
+
+  test('a token server where nobody is sent on the word of another is one to trust, or not', () => {
+    const failure = {
+      kind: 'network',
+      url: 'https://auth.example/token',
+      to: 'authority',
+      phase: 'lookup',
+      code: blockedAddressCode,
+      message: 'auth.example stands for 127.0.0.1, loopback address',
+    } as const;
+    expect(problemOf(failure, about)).toMatchObject({
+      cause: 'realm-untrusted',
+      fix: { command: 'reg trust add registry.example:5000 https://auth.example' },
+    });
   });
 
   test('what fails through a proxy is the proxy', () => {
@@ -324,6 +347,35 @@ describe('grants', () => {
   });
 });
 
+describe('a repository', () => {
+  const answer = (status: number, code: string): Answered => ({
+    url: 'https://registry.example:5000/v2/team/app/tags/list',
+    head: { status, headers: [] },
+    failure: null,
+    problems: [{ code, message: '' }],
+    responses: [],
+    tokens: [],
+    grant: null,
+    identified: true,
+    policy: null,
+  });
+  const missing = answer(404, 'NAME_UNKNOWN');
+
+  test.each([
+    [about, missing, false, 'repository-missing-or-denied'],
+    [about, answer(404, 'MANIFEST_UNKNOWN'), false, 'image-missing'],
+    [pushing, missing, false, 'repository-missing-or-denied'],
+    // A push makes it.
+    [pushing, missing, true, null],
+    [about, answer(401, ''), false, 'repository-missing-or-denied'],
+    [about, answer(403, ''), false, 'repository-missing-or-denied'],
+    [about, answer(502, ''), false, 'registry-error'],
+    [about, answer(200, ''), false, null],
+  ])('%#', (asked, pull, canPush, cause) => {
+    expect(causeOf(decideAccess({ pull, ping: pull, clockIsOff: false, canPush }, asked))).toBe(cause);
+  });
+});
+
 describe('a token server that grants all or nothing', () => {
   const refusal = { kind: 'token-refused', realm: 'https://auth.example/token', status: 403 } as const;
   const failure = { ...refusal, registry: about.registry.origin, asked: '', anonymous: false, problems: [] };
@@ -414,6 +466,17 @@ describe('web pages', () => {
     ],
     [facts({ ...whole, 'access-control-expose-headers': '*' }, whole), null],
     [facts(without('access-control-expose-headers'), whole, 204, 'token server'), null],
+    // Two of them are none.
+    [
+      {
+        ...facts(whole, whole),
+        answers: facts(whole, whole).answers.map(({ plain, preflight }) => ({
+          plain: { ...plain, headers: [...plain.headers, ['access-control-allow-origin', '*'] as const] },
+          preflight,
+        })),
+      },
+      `Access-Control-Allow-Origin: ${page}`,
+    ],
     // Q75
     [facts(whole, whole, 401), `Access-Control-Allow-Origin: ${page}`],
     [facts(whole, without('access-control-allow-origin')), `Access-Control-Allow-Origin: ${page}`],

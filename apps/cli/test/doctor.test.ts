@@ -1,6 +1,6 @@
 /** `reg doctor` as a command: what it asks for, what it prints, and how it ends. What it finds is in `doctor-cases.test.ts`. */
 
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -335,6 +335,17 @@ describe('what it finds on this machine', () => {
     expect(code).toBe(4);
   });
 
+  test('a password that ended is one problem, and not a wrong one too', async () => {
+    const ended = Buffer.from(JSON.stringify({ payload: canary('password'), expiration: 1_700_000_000 }));
+    const registry = await registryFor({ ...declared, auth: 'basic' });
+    const home = homeWith({ [registry.host]: login('AWS', ended.toString('base64')) });
+    const { diagnosis } = await doctor([`${registry.host}/team/app`], home);
+    expect(diagnosis.checks.filter(({ status }) => status === 'problem')).toMatchObject([
+      { cause: 'ecr-password-expired' },
+    ]);
+    expect(registry.requests.filter(({ headers }) => headers['authorization'] !== undefined)).toEqual([]);
+  });
+
   test('two addresses of one registry with different logins have no order', async () => {
     const home = homeWith({
       'https://registry.example/v1/': login('alice', canary('password')),
@@ -459,6 +470,32 @@ describe('what it finds at the registry', () => {
       expect(diagnosis.problems).toBe(0);
     }
     expect(readFileSync(configIn(home), 'utf8')).not.toContain(identityToken);
+  });
+
+  test('Q35: a token server that answers 403 to who asks for nothing in particular', async () => {
+    const { registry, home, trust } = await aliceAt({
+      ...declared,
+      faults: [{ server: 'token', kind: 'status', status: 403, times: Number.POSITIVE_INFINITY }],
+    });
+    const { check } = await doctor([`${registry.host}/team/app`, ...trust], home);
+    expect(check('creds.accepted')?.cause).toBe('wrong-password');
+  });
+
+  test('nothing is kept for other commands, nor taken from what they kept', async () => {
+    const { registry, home, trust } = await aliceAt();
+    await doctor([`${registry.host}/team/app`, ...trust], home);
+    expect(existsSync(join(home, '.cache'))).toBe(false);
+  });
+
+  test('an upload that goes on elsewhere is not followed there', async () => {
+    const { registry, home, trust } = await aliceAt({
+      ...declared,
+      faults: [
+        { kind: 'status', method: 'POST', status: 202, headers: { Location: 'https://elsewhere.example/x' } },
+      ],
+    });
+    await doctor([`${registry.host}/team/app`, '--push', ...trust], home);
+    expect(registry.count({ method: 'DELETE' })).toBe(0);
   });
 
   test('a clock that is off here alone is a warning', async () => {

@@ -6,6 +6,7 @@
  */
 
 import type { Addresses } from '@reg/core';
+import type { Keychain } from '@reg/core/driver';
 import { loadTrust, TrustError } from '@reg/node/network';
 import type { ReferenceTarget, Target } from '../registry/argument.ts';
 import { type Client, manifestTypes, openClient, transportAt } from '../registry/client.ts';
@@ -120,7 +121,7 @@ export class Scene {
   readonly pull = new Once(async () => this.#pull(await this.#client.get()));
 
   /** The same as nobody. */
-  readonly anonymousPull = new Once(async () => this.#pull(await this.#opened({ find: async () => null })));
+  readonly anonymousPull = new Once(async () => this.#pull(await this.#opened(nobodys)));
 
   /** The token for the repository; `null` where there is none to be had. */
   readonly token = new Once(async () => {
@@ -179,10 +180,14 @@ export class Scene {
     return { env, dialling: { tls, pinned }, caFile: options.caFile, signal: this.#signal };
   });
 
-  /** With the credential that was found: a helper is not run again for it. */
-  readonly #client = new Once(async () => this.#opened((await this.#login.get()).keychain));
+  /** With the credential that was found: a helper is not run again for it. One that ended is of no use, and each try may count. */
+  readonly #client = new Once(async () => {
+    const { facts, keychain } = await this.#login.get();
+    const hasEnded = facts.end !== null && facts.end.at <= this.now;
+    return this.#opened(hasEnded ? nobodys : keychain);
+  });
 
-  async #opened(keychain: Awaited<ReturnType<typeof lookUp>>['keychain']): Promise<Client> {
+  async #opened(keychain: Keychain): Promise<Client> {
     const { given, surroundings } = this.#setting;
     const signal = AbortSignal.any([this.#signal, AbortSignal.timeout(DEADLINE_MS)]);
     const client = await openClient({
@@ -228,6 +233,8 @@ export class Scene {
     return { timeout: `${PATIENCE_MS / 1_000}`, retries: '0', ...this.#setting.options };
   }
 }
+
+const nobodys: Keychain = { find: async () => null };
 
 /** What a page would ask first, as nobody. Of a record nothing else is sent: it has stand-ins for what may be secret. */
 function tokenUrl(recorded: string): URL {
