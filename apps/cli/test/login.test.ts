@@ -202,6 +202,23 @@ describe('a token server that is not known to belong to the registry', () => {
     expect(await reg(['login', at.host, '-u', 'alice'], { env })).toMatchObject({ code: 0 });
   });
 
+  test('of a registry that speaks http: the line trusts it for that', async () => {
+    const at = await registry();
+    const { reg } = homeFor();
+    const { port } = new URL(at.url);
+    const there = ['--plain-http', '--resolve', `registry.lab:${port}:127.0.0.1`];
+    const ran = await reg(['login', `registry.lab:${port}`, '-u', 'alice', ...there], { env });
+    expect(ran).toMatchObject({ code: 4, stdout: '' });
+    const [trust, login] = hintIn(ran).split(' && ');
+    expect(trust).toBe(`reg trust add http://registry.lab:${port} ${at.pair.realm}`);
+    expect(await reg((trust ?? '').split(' ').slice(1))).toMatchObject({ code: 0 });
+    const words = (login ?? '')
+      .replace(/ {3}#.*/, '')
+      .split(' ')
+      .slice(1);
+    expect(await reg(words, { env })).toMatchObject({ code: 0 });
+  });
+
   test('on a terminal: shown, agreed to, and remembered with the login', async () => {
     const at = await registry();
     const { reg, read } = homeFor();
@@ -349,6 +366,7 @@ describe('bad input', () => {
     [['login', 'HOST', '-u', 'a', '--store', 'helper:../x'], "--store takes 'file'"],
     [['login', 'HOST', '-u', 'a', '--store', 'keychain'], "--store takes 'file'"],
     [['login', 'HOST', '-u', 'a', '--scope', 'registry:catalog:*'], 'one repository'],
+    [['login', 'HOST', '-u', 'a', '--scope', 'repository:../x:pull'], 'names no repository'],
     [
       ['login', 'ghcr.io', '-u', 'a', '--scope', 'repository:a:pull', '--no-verify'],
       '--no-verify says not to',

@@ -7,6 +7,7 @@
 
 import {
   type Credential,
+  endpoint,
   type Failure,
   formatScopes,
   isRegistryAuthError,
@@ -143,13 +144,20 @@ function readStore(text: string | undefined): string | null | undefined {
 }
 
 /** A scope, and a URL of what it is about. */
-function readScope({ scope, verify }: LoginOptions, { url }: Named): Task['scopes'] {
+function readScope({ scope, verify }: LoginOptions, { registry, url }: Named): Task['scopes'] {
   if (scope === undefined) return null;
   if (verify === false) throw usage('--scope is something to verify, and --no-verify says not to');
   const [first, ...others] = parseScopes(scope);
   const fits = first !== undefined && 'type' in first && first.type === 'repository' && others.length === 0;
   if (!fits) throw usage('--scope takes the scope of one repository, like repository:o/app:pull,push');
-  return { text: formatScopes([first]), url: new URL(`${url.origin}/v2/${first.name}/tags/list`) };
+  try {
+    const insecure = url.protocol === 'http:';
+    const tags = endpoint({ registry, repository: first.name }, 'tags', { insecure });
+    return { text: formatScopes([first]), url: tags };
+  } catch (error) {
+    if (error instanceof SyntaxError) throw usage('--scope names no repository that there can be');
+    throw error;
+  }
 }
 
 /** What nobody is answered, before anybody is asked for a password. */
@@ -291,8 +299,8 @@ async function agree(error: unknown, pair: RealmPair, task: Task): Promise<void>
 }
 
 /** As `reg trust` takes it. */
-function trustName({ url, registry, shown }: Named): string {
-  return url.protocol === 'http:' && shown.startsWith('http:') ? url.origin : registry;
+function trustName({ url, registry }: Named): string {
+  return endpoint({ registry }, 'ping').origin === url.origin ? registry : url.origin;
 }
 
 /** Asks for a token with the scope, or where there are none for the repository itself. */
