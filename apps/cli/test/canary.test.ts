@@ -24,6 +24,7 @@ const password = canary('password');
 const identityToken = canary('identity token');
 const registryToken = canary('registry token');
 const signature = canary('signature');
+const ownHeader = canary('header of the user');
 
 /** How the servers behave, beyond adding a cookie to each answer and repeating, in what they refuse, what they were sent. */
 const scenes = [
@@ -84,7 +85,7 @@ async function theatre(): Promise<Theatre> {
     repositories: { 'team/app': { tags: ['1', 'latest'] } },
     tokens: { format: 'jwt' },
   });
-  for (const secret of [signature, registryToken]) allow(secret, registry.url);
+  for (const secret of [signature, registryToken, ownHeader]) allow(secret, registry.url);
   const plain = await startFront(null);
   const secure = await startFront(authority().server());
   let scene: Scene = 'ok';
@@ -288,6 +289,8 @@ const lines: Readonly<Record<string, readonly Line[]>> = {
   'reg api': [
     { args: ['http://HOST/v2/team/app/tags/list', '-i'], printsBody: true },
     { args: ['-R', 'HOST', '/v2/_catalog', '--paginate'], printsBody: true },
+    { args: ['http://HOST/v2/', '-i', '-H', `X-Api-Key: ${ownHeader}`], printsBody: true },
+    { args: ['http://HOST/v2/', '-H', `Authorization: Bearer ${ownHeader}`], code: 2 },
   ],
   'reg cache ls': [{ args: [], after: ['tags', 'HOST/team/app'] }],
   'reg cache clear': [{ args: ['HOST'], after: ['tags', 'HOST/team/app'] }],
