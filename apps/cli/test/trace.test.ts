@@ -296,6 +296,7 @@ describe('--scope', () => {
       env: { REG_PASSWORD: password },
     });
     expect(ran.stdout).toContain('scope: repository:team/app:pull,push\n     scope: repository:x:pull\n');
+    expect(ran.stdout).toMatch(/result: not all granted\n$/);
     expect(ran).toMatchObject({ code: 5, stderr: expect.stringContaining('not granted: repository:x:pull') });
     expect(jwt.requests.map(({ method }) => method)).toEqual(['GET', 'GET']);
   });

@@ -274,6 +274,15 @@ describe('toText, brief', () => {
     expect(brief(transcript([]))).toEqual(['no request was sent']);
     const { steps } = whole;
     expect(brief(transcript(steps.slice(0, -1))).at(-1)).toBe('2 requests  101 ms   result: authorized');
+    const less = exchanged(200, '{"token":"redacted-2","scope":"repository:c/d:pull"}', 'granted');
+    expect(brief(transcript([begun(), less, obtained()])).at(-1)).toBe(
+      '1 request  61 ms   result: not all granted',
+    );
+    expect(brief(transcript([obtained()])).at(-1)).toBe('no request was sent   result: authorized');
+    const unread = exchanged(200, null, 'granted');
+    expect(brief(transcript([unread, obtained()])).at(-1)).toMatch(/ {3}result: authorized$/);
+    const silent = exchanged(0, null, 'failed', { answer: silence });
+    expect(brief(transcript([silent, obtained()])).at(-1)).toMatch(/ {3}result: authorized$/);
   });
 });
 

@@ -189,12 +189,23 @@ function explainGranted(effect: RecordedSend, answer: RecordedTokenAnswer): stri
   if (!read.ok) return 'that is a token';
   const life = `good for ${seconds(read.expiresAt - answer.sentAt)}`;
   const wanted = parseScopes(asked(effect));
-  // What the registry goes by is in the token, if anybody but the registry can read it.
-  const given = answer.claims?.access ?? read.granted;
-  const missing = given === null ? [] : missingScopes(given, wanted);
+  const given = grantedBy(answer);
+  const missing = missingFrom(effect, answer);
   if (given === null || missing.length === 0) return `a token for ${words(given ?? wanted)}, ${life}`;
   const some = words(given.filter((scope) => !('actions' in scope) || scope.actions.length > 0));
   return `asked for ${words(wanted)}, got a token for ${some}, ${life}; not granted: ${explainMissing(missing, wanted)}`;
+}
+
+/** What of the scopes that were asked for was not granted, as far as anybody says. */
+export function missingFrom(effect: RecordedSend, answer: RecordedTokenAnswer): readonly Scope[] {
+  const given = grantedBy(answer);
+  return given === null ? [] : missingScopes(given, parseScopes(asked(effect)));
+}
+
+/** What the registry goes by is in the token, if anybody but the registry can read it; else what its server says beside it. */
+function grantedBy({ claims, text, sentAt }: RecordedTokenAnswer): readonly Scope[] | null {
+  const read = readTokenResponse(text ?? '', sentAt);
+  return claims?.access ?? (read.ok ? read.granted : null);
 }
 
 /** `push`, where one resource alone was asked for; else the scopes in full. */

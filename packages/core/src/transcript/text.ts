@@ -9,7 +9,7 @@ import { describe } from '../error.ts';
 import type { Failure } from '../failure.ts';
 import type { HeaderList, Timing } from '../message.ts';
 import { toVisible } from '../visible.ts';
-import { explain, explainClaims } from './explain.ts';
+import { explain, explainClaims, missingFrom } from './explain.ts';
 import { authorizationText, isLeg, type Leg, origins, parametersOf, reasonPhrase } from './legs.ts';
 import { masked, maskNames } from './secrets.ts';
 import type {
@@ -238,7 +238,14 @@ function resultOf({ steps, failure }: Transcript): Result {
   if (failure !== null) return { role: 'bad', text: `result: ${failure.kind}` };
   const last = steps.findLast((step) => step.machine === 'handshake');
   if (last === undefined) return { role: 'faint', text: '' };
-  if (last.phase === 'obtaining') return { role: 'good', text: 'result: authorized' };
+  // A token was all that was asked for.
+  if (last.phase === 'obtaining') {
+    const leg = steps.findLast(isLeg);
+    const isLess = leg?.answer.type === 'token-response' && missingFrom(leg.effect, leg.answer).length > 0;
+    return isLess
+      ? { role: 'bad', text: 'result: not all granted' }
+      : { role: 'good', text: 'result: authorized' };
+  }
   const { effect, answer } = last;
   if (answer.type === 'no-response') return { role: 'bad', text: 'result: no response' };
   const { status } = answer.head;
