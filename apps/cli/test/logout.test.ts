@@ -129,6 +129,24 @@ describe('reg logout forgets a registry wherever it is stored', () => {
     expect(broken).toMatchObject({ code: 8, stderr: expect.stringContaining('is not JSON') });
   });
 
+  test('--all, where a file cannot be looked into: the rest is done, and exit 8', async () => {
+    const { reg, read, write } = homeFor();
+    write(config, '{');
+    write(auth, { auths: { 'quay.io': login() } });
+    const ran = await reg(['logout', '--all']);
+    expect(ran).toMatchObject({ code: 8, stderr: expect.stringContaining('is not known: is not JSON') });
+    expect(read(auth)).toEqual({ auths: {} });
+    expect((await reg(['logout', '--all', '-o', 'json'])).code).toBe(8);
+  });
+
+  test.each(['QUAY.IO', 'quay.io:443', 'https://Quay.io/v2/'])('%s is quay.io', async (name) => {
+    const { reg, read, write } = homeFor();
+    write(auth, { auths: { 'quay.io': login() } });
+    expect((await reg(['status', name])).stdout).toContain('alice');
+    expect((await reg(['logout', name])).stderr).toContain('✓ quay.io: forgotten in ~/run/containers');
+    expect(read(auth)).toEqual({ auths: {} });
+  });
+
   test('--purge-cache forgets its tokens as well', async () => {
     const { host, pair } = await registryFor({
       auth: 'bearer',

@@ -55,7 +55,7 @@ export async function logout(
     throw usage('a registry is missing', 'reg logout ghcr.io   # or --all');
   const named = registries.map((text) => namedTarget(text, {}, 'containers'));
   const targets = new Map(named.map(({ name, url }) => [name, url.origin]));
-  const before = await stored(options, surroundings);
+  const { credentials: before, problems } = await stored(options, surroundings);
   const names = all ? [...new Set(before.map(({ registry }) => registry))] : [...targets.keys()];
 
   const outcomes: Outcome[] = [];
@@ -83,13 +83,15 @@ export async function logout(
     if (outcomes.length === 0) stderr.write('reg: not logged in anywhere\n');
     if (purgeCache) stderr.write(`${paint('good', '✓')} kept tokens: forgotten\n`);
   }
-  return complain(outcomes, options, env);
+  const unread = all ? problems.filter(({ kind }) => kind === 'unreadable') : [];
+  return complain(outcomes, unread, options, env);
 }
 
-type Entry = Awaited<ReturnType<typeof listCredentials>>['credentials'][number];
+type Listing = Awaited<ReturnType<typeof listCredentials>>;
+type Entry = Listing['credentials'][number];
 
-async function stored(options: FileOptions, { env, signal }: Surroundings): Promise<readonly Entry[]> {
-  return (await listCredentials({ ...filesFor(options, env), signal })).credentials;
+function stored(options: FileOptions, { env, signal }: Surroundings): Promise<Listing> {
+  return listCredentials({ ...filesFor(options, env), signal });
 }
 
 async function forget(
@@ -121,7 +123,7 @@ async function forget(
       reasons.set(source, error.message);
     }
   }
-  const after = await stored(options, surroundings);
+  const { credentials: after } = await stored(options, surroundings);
   const isLeft = (one: Entry): boolean =>
     after.some(
       ({ source, key, helper }) => source === one.source && key === one.key && helper === one.helper,
@@ -181,22 +183,29 @@ function namespacesOf(
   return [...all].filter((name) => name.startsWith(`${registry}/`) && !names.includes(name));
 }
 
-/** What is left is an error, after what was done. */
+/** What is left is an error, after what was done; so is what could not be looked into. */
 function complain(
   outcomes: readonly Outcome[],
+  unread: Listing['problems'],
   { output }: LogoutOptions,
   env: Surroundings['env'],
 ): ExitCode | undefined {
   const left = outcomes.flatMap(({ registry, left }) => left.map((one) => ({ registry, ...one })));
-  const [first] = left;
-  if (first === undefined) return undefined;
+  const faults = [
+    ...left.map(
+      ({ registry, why, ...kept }) =>
+        `${registry} may still be in ${shownKept(kept, env)}: ${toVisible(why)}`,
+    ),
+    ...unread.map(
+      ({ source, why }) => `what is in ${shownPlace(source, env)} is not known: ${toVisible(why)}`,
+    ),
+  ];
+  if (faults.length === 0) return undefined;
   if (output === 'json') return exitCode.credentials;
-  const faults = left.map(
-    ({ registry, why, ...kept }) => `${registry} may still be in ${shownKept(kept, env)}: ${toVisible(why)}`,
-  );
+  const [first] = left;
   const hint =
-    first.source === 'DOCKER_AUTH_CONFIG'
+    first?.source === 'DOCKER_AUTH_CONFIG'
       ? 'unset DOCKER_AUTH_CONFIG'
-      : `reg status ${quote(first.registry)}`;
+      : `reg status${first === undefined ? '' : ` ${quote(first.registry)}`}`;
   throw new Complaint(exitCode.credentials, faults.join('; '), { hint });
 }

@@ -27,7 +27,7 @@ export function namedTarget(
   const path = slash < 0 ? '' : text.slice(slash + 1).replace(/\/$/, '');
   if (path === '' || path === 'v1' || path === 'v2') {
     const target = keyedTarget(text, options);
-    return { ...target, name: target.registry, namespace: '' };
+    return { ...target, name: nameIn(target), namespace: '' };
   }
   const target = keyedTarget(text.slice(0, slash), options);
   const { registry } = target;
@@ -40,8 +40,13 @@ export function namedTarget(
       `reg login ${quote(registry)}   # or ${quote(`${registry}/${path}`)} --authfile FILE`,
     );
   }
-  const name = `${registry}/${path}`;
+  const name = `${nameIn(target)}/${path}`;
   return { ...target, shown: name, name, namespace: path };
+}
+
+/** As a list of what is stored has it: in lower case, without the port that goes without saying. */
+function nameIn({ registry, url }: Target): string {
+  return registry === 'docker.io' ? registry : url.host;
 }
 
 /** A registry alone, under the name that files have for it: `0x7f.1` is an address too, and no file calls it that. */
