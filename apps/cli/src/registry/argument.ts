@@ -240,7 +240,8 @@ function commandLine(
       return value === undefined ? [] : [option === 'caFile' ? '--ca-file' : `--${option}`, value];
     }),
     ...resolve.flatMap((way) => ['--resolve', way]),
-    ...trustRealm.flatMap((realm) => ['--trust-realm', realm]),
+    // What has a `@` in it is no origin, and may hold a password.
+    ...trustRealm.filter((realm) => !realm.includes('@')).flatMap((realm) => ['--trust-realm', realm]),
   ];
   return ['reg', name, shown, ...own, ...flags].map((word) => quote(toVisible(word))).join(' ');
 }
