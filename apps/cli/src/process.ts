@@ -9,11 +9,7 @@ import process from 'node:process';
 import type { ComplaintDetails } from './report/complaint.ts';
 import { exitCode } from './report/exit-code.ts';
 import { settingsIn } from './report/settings.ts';
-import { Stop, type Surroundings } from './surroundings.ts';
-
-/** 128 and the number of the signal, as shells report it. */
-const INTERRUPTED = 130;
-const TERMINATED = 143;
+import { Stop, type Surroundings, stopCode } from './surroundings.ts';
 
 /** Runs `command` in this process, with its arguments, and leaves with the exit code it resolves to. */
 export function runInProcess(
@@ -22,8 +18,8 @@ export function runInProcess(
   const args = process.argv.slice(2);
   const stop = new AbortController();
   // The first one ends the work at hand; a second finds no listener and ends the process.
-  process.once('SIGINT', () => stop.abort(new Stop(INTERRUPTED)));
-  process.once('SIGTERM', () => stop.abort(new Stop(TERMINATED)));
+  process.once('SIGINT', () => stop.abort(new Stop(stopCode.interrupted)));
+  process.once('SIGTERM', () => stop.abort(new Stop(stopCode.terminated)));
   const watched = (output: NodeJS.WriteStream): NodeJS.WriteStream =>
     output.on('error', ({ code, message }: NodeJS.ErrnoException) => {
       // `reg tags … | head -1`: whoever read has seen enough. The command may have ended and be waiting for what it wrote.

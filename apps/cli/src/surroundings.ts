@@ -32,6 +32,9 @@ export interface Surroundings {
   readonly signal: AbortSignal;
 }
 
+/** Exit codes of a command that was stopped: 128 and the number of the signal, as shells report it. */
+export const stopCode = { interrupted: 130, terminated: 143 } as const;
+
 /** Why a command ends before its work is done. There is nothing more to say about it. */
 export class Stop extends Error {
   override readonly name = 'Stop';

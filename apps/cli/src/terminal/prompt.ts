@@ -10,7 +10,7 @@ import { StringDecoder } from 'node:string_decoder';
 import { toVisible } from '@reg/core';
 import { Complaint } from '../report/complaint.ts';
 import { exitCode } from '../report/exit-code.ts';
-import { type Input, Stop, type Surroundings } from '../surroundings.ts';
+import { type Input, Stop, type Surroundings, stopCode } from '../surroundings.ts';
 
 export interface Asking {
   /** False with `--no-input`. */
@@ -116,7 +116,7 @@ function readLine(stdin: Input, signal: AbortSignal, raw: boolean): Promise<Answ
     };
     const onData = (chunk: Uint8Array | string): void => {
       const end = line.add(typeof chunk === 'string' ? chunk : decoder.write(Buffer.from(chunk)));
-      if (end === 'interrupted') settle(() => reject(new Stop(130)));
+      if (end === 'interrupted') settle(() => reject(new Stop(stopCode.interrupted)));
       else if (end === 'entered') settle(() => resolve({ text: line.text, entered: true }));
       else if (end === 'closed') onEnd();
     };
