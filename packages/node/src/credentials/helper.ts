@@ -7,7 +7,7 @@
  * what it says is shown only when it failed, and of its standard output, where answers are written, only known words.
  */
 
-import { spawn } from 'node:child_process';
+import type { spawn } from 'node:child_process';
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { delimiter, isAbsolute, join } from 'node:path';
@@ -145,9 +145,11 @@ async function callHelper(
   const { env = process.env, timeoutMs = 20_000, signal } = options;
   const program = await find(name, env);
   const before = lastCalls.get(program) ?? Promise.resolve();
-  const turn = before.then(() => {
+  const turn = before.then(async () => {
+    // Loaded late: a command that needs no helper starts the sooner.
+    const { spawn } = await import('node:child_process');
     if (signal?.aborted) throw signal.reason;
-    return run(program, action, input, { env, timeoutMs, ...(signal && { signal }) });
+    return run(spawn, program, action, input, { env, timeoutMs, ...(signal && { signal }) });
   });
   const ended = turn.catch(() => undefined);
   lastCalls.set(program, ended);
@@ -171,6 +173,7 @@ export function orAborted<T>(turn: Promise<T>, signal: AbortSignalLike): Promise
 }
 
 function run(
+  start: typeof spawn,
   program: string,
   action: Action,
   input: string,
@@ -183,7 +186,7 @@ function run(
   return new Promise((resolve, reject) => {
     // A group of its own, so that it can be ended with all it started. It has no terminal then, as under any service: what a
     // keychain asks its owner, it asks in a window or through an agent.
-    const child = spawn(program, [action], { env, detached: !windows, windowsHide: true });
+    const child = start(program, [action], { env, detached: !windows, windowsHide: true });
     const outlive = endWithProcess((signal) => killGroup(child.pid, signal));
     const written: { readonly [name in 'stdout' | 'stderr']: Buffer[] } = { stdout: [], stderr: [] };
     const timers: NodeJS.Timeout[] = [];
