@@ -243,7 +243,6 @@ describe('clocks', () => {
     problems: [],
     responses: [],
     tokens: [],
-    grant: null,
     identified: true,
     policy: null,
     ...about,
@@ -355,7 +354,6 @@ describe('a repository', () => {
     problems: [{ code, message: '' }],
     responses: [],
     tokens: [],
-    grant: null,
     identified: true,
     policy: null,
   });
@@ -404,7 +402,6 @@ describe('uploads', () => {
       problems: [],
       responses: [],
       tokens: [],
-      grant: null,
       identified: true,
       policy: null,
     },

@@ -18,11 +18,10 @@ export interface About {
   /** How files and people name the registry: `host` or `host:port`. */
   readonly name: string;
   readonly repository: string | null;
-  /** The registry's own name for one image, or `null` for a whole repository. */
+  /** A tag or digest, or `null` for a whole repository. */
   readonly image: string | null;
   readonly push: boolean;
-  readonly plainHttp: boolean;
-  /** `--ca-file` and `--insecure`. */
+  /** `--insecure`. */
   readonly insecure: boolean;
   readonly commands: Commands;
 }
@@ -68,7 +67,6 @@ export function aboutOf(
     repository,
     image: digest ?? tag,
     push: options.push === true,
-    plainHttp: options.plainHttp === true,
     insecure: options.insecure === true,
     commands: {
       doctor: again.command,

@@ -38,8 +38,6 @@ export interface Answered {
   readonly responses: readonly RecordedResponse[];
   /** The responses of token servers, in order, with the URL that was asked. */
   readonly tokens: readonly { readonly url: string; readonly answer: RecordedTokenAnswer }[];
-  /** What was asked of the token server last, and what it said that it granted (`null`: nothing about it). */
-  readonly grant: { readonly asked: string; readonly granted: string | null } | null;
   /** Whether a credential was sent. */
   readonly identified: boolean;
   /** By what the driver judged; `null` where nothing was recorded. */
@@ -70,7 +68,6 @@ function answeredBy(
 ): Answered {
   const responses: RecordedResponse[] = [];
   const tokens: { url: string; answer: RecordedTokenAnswer }[] = [];
-  let grant: Answered['grant'] = null;
   let identified = false;
   for (const step of transcript?.steps ?? []) {
     if (step.machine === 'seam') {
@@ -78,17 +75,7 @@ function answeredBy(
       if (step.phase === 'credential' && step.found?.type === 'registry') identified = true;
       continue;
     }
-    if (step.phase === 'begin') {
-      grant = { asked: formatScopes(step.need.scopes), granted: null };
-      continue;
-    }
-    if (step.phase === 'obtaining') {
-      if (step.answer.type === 'granted') {
-        const { asked, granted } = step.answer.grant;
-        grant = { asked: formatScopes(asked), granted: granted === null ? null : formatScopes(granted) };
-      }
-      continue;
-    }
+    if (step.phase === 'begin' || step.phase === 'obtaining') continue;
     const { authorization, form } = step.effect;
     if (authorization?.scheme === 'basic' || form !== null) identified = true;
     if (step.answer.type === 'response') responses.push(step.answer);
@@ -101,7 +88,6 @@ function answeredBy(
     problems: responses.at(-1)?.problems ?? [],
     responses,
     tokens,
-    grant,
     identified,
     policy: transcript?.policy ?? null,
   };
