@@ -1,3 +1,4 @@
+import { execFile, execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import {
   chmodSync,
@@ -12,6 +13,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { canary, type Fault, type Registry } from '@reg/testing';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { skopeoFor } from '../../../packages/node/test/skopeo.ts';
@@ -238,10 +240,14 @@ describe('--out is a file that is whole or not there', () => {
     expect(readdirSync(at)).toEqual([]);
   });
 
-  test('a device stays one', async () => {
+  test('a pipe stays one', async () => {
     const reference = await pushed(await registry(), Buffer.from('x'));
-    expect(await run(['blob', reference, '--out', '/dev/null'])).toMatchObject({ code: 0 });
-    expect(statSync('/dev/null').isCharacterDevice()).toBe(true);
+    const pipe = join(folder(), 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    const read = promisify(execFile)('cat', [pipe]);
+    expect(await run(['blob', reference, '--out', pipe])).toMatchObject({ code: 0 });
+    expect((await read).stdout).toBe('x');
+    expect(statSync(pipe).isFIFO()).toBe(true);
   });
 
   test('a full disk is said to be one', async () => {
