@@ -1,6 +1,9 @@
 /** Set-ups in which a stored credential, a helper or a file is wrong. */
 
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { allow, canary } from '@reg/testing';
+import { expect } from 'vitest';
 import { auth, HOST, openRegistry, password, passwordRegistry, signIn, tokenRegistry } from './registries.ts';
 import { change, type Prepare, runCommand } from './set-up.ts';
 import type { Stage } from './stage.ts';
@@ -66,7 +69,14 @@ const helperHanging: Prepare = async (stage) => {
   stage.program('docker-credential-vault', 'exec sleep 60');
   return {
     skopeo: list,
-    follow: (fix) => change(fix, /docker-credential-vault/, () => workingHelper(stage, 'vault')),
+    follow: (fix) =>
+      change(fix, /"vault" {3}# \S*\.docker\/config\.json:(\d+)$/m, async ([, number]) => {
+        const file = join(stage.home, '.docker/config.json');
+        const lines = readFileSync(file, 'utf8').split('\n');
+        writeFileSync(file, lines.toSpliced(Number(number) - 1, 1).join('\n'));
+        const signingIn = `reg login ${stage.real(HOST)} -u alice --password-stdin < ${passwordFile(stage)}`;
+        expect(await stage.shell(signingIn)).toMatchObject({ code: 0 });
+      }),
   };
 };
 
