@@ -571,6 +571,19 @@ describe('secrets in the words of others', () => {
     expect(echoed([['server', value]]).head.headers).toEqual([['server', shown]]);
   });
 
+  test.each([
+    ['a path', 'https://auth.example/', '/token'],
+    ['a query', 'https://auth.example/token?a=', '&b=1'],
+  ])('in %s, as the URL parser writes it, which no decoding undoes', (_, before, after) => {
+    const password = `p4ss CANARY+/%41"\\é~1`;
+    const pair = Buffer.from(`alice:${password}`).toString('base64');
+    const url = new URL(before + password + after).href;
+    expect(decodeURIComponent(url)).not.toContain(password);
+    const { headers } = echoed([['www-authenticate', `Bearer realm="${url}"`]], `Basic ${pair}`).head;
+    expect(canary(JSON.stringify(headers))).toBeNull();
+    expect(headers[0]?.[1]).toMatch(/^Bearer realm="https:\/\/auth\.example\/\S*redacted-\d/);
+  });
+
   test('a Basic header of the caller: the pair and the password', () => {
     const pair = Buffer.from('alice:own-CANARY-password').toString('base64');
     const { headers } = echoed(

@@ -39,6 +39,8 @@ const spellings = {
   base64url: (secret: string) => Buffer.from(secret).toString('base64url'),
   'base64 of more': (secret: string) => Buffer.from(`${secret} and more`).toString('base64'),
   basic: (secret: string) => basicValue('alice', secret),
+  'in a path': (secret: string) => new URL(`https://x/${secret}`).href.slice('https://x/'.length),
+  'in a query': (secret: string) => new URL(`https://x/?${secret}`).href.slice('https://x/?'.length),
   cut: (secret: string) => secret.slice(0, Math.max(40, secret.length / 2)),
 } satisfies Record<string, (secret: string) => string>;
 

@@ -95,7 +95,13 @@ describe('toText', () => {
 
   test('a word that fits no line stays whole', () => {
     const wide = transcript([sent(200, 'answered', { answer: reply(200, [['server', 'x'.repeat(90)]]) })]);
-    expect(toText(wide, { width: 40 })).toContain(`    server: ${'x'.repeat(90)}\n`);
+    expect(toText(wide, { width: 40 })).toContain(`     server:\n       ${'x'.repeat(90)}\n`);
+    const digest = `sha256:${'a'.repeat(64)}`;
+    const named = transcript([
+      sent(200, 'answered', { answer: reply(200, [['docker-content-digest', digest]]) }),
+    ]);
+    expect(toText(named, { width: 80 })).toContain(`     docker-content-digest:\n       ${digest}\n`);
+    expect(toText(named, { width: 120 })).toContain(`     docker-content-digest: ${digest}\n`);
   });
 
   test('paint is told what each piece is, and only of safe text', () => {

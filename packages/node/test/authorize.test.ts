@@ -18,7 +18,8 @@ test('a header costs a ping and a token, then nothing, and the registry takes it
   const first = await authorize({ url });
   expect(first).toMatchObject({ granted: 'repository:team/app:pull' });
   expect(first.expiresAt).toBeGreaterThan(Date.now());
-  expect(await authorize({ url: new URL(url) })).toEqual(first);
+  const { header, expiresAt, granted } = first;
+  expect(await authorize({ url: new URL(url) })).toMatchObject({ header, expiresAt, granted });
   expect(registry.requests.map(({ server, url: path }) => [server, path.split('?')[0]])).toEqual([
     ['registry', '/v2/'],
     ['token', '/token'],
@@ -38,11 +39,9 @@ test('the method says what is needed, and scopes say it in its place', async () 
 test('a registry that asks for nothing needs no header', async () => {
   const { registry } = await stage({ auth: 'none' });
   const { authorize } = createRegistryAuthorizer();
-  expect(await authorize({ url: registry.url + TAGS })).toEqual({
-    header: null,
-    expiresAt: null,
-    granted: null,
-  });
+  const { transcript, ...authorized } = await authorize({ url: registry.url + TAGS });
+  expect(authorized).toEqual({ header: null, expiresAt: null, granted: null });
+  expect(transcript().steps).toHaveLength(1);
 });
 
 test('a header that was refused is replaced once for all who were refused', async () => {

@@ -68,6 +68,7 @@ export class Secrets {
       name = `redacted-${this.#names.size + 1}`;
       this.#names.set(secret, name);
       this.#look(secret, name, false);
+      for (const form of inUrls(secret)) this.#look(form, name, false);
       this.#look(base64(secret), name, true);
     }
     if (username !== undefined) this.#look(base64(`${username}:${secret}`), name, true);
@@ -141,6 +142,14 @@ function hasBareQuote(text: string): boolean {
     else if (text.charAt(at) === '"') return true;
   }
   return false;
+}
+
+/**
+ * What the URL parser makes of `text` in a path and in a query. It encodes some characters, leaves a `%41` that was there as it is
+ * and turns `\` into `/`, so that no decoding gives the text back: a server that writes a secret into its realm has it sent so.
+ */
+function inUrls(text: string): readonly string[] {
+  return ['https://x/', 'https://x/?'].map((before) => new URL(before + text).href.slice(before.length));
 }
 
 /** Whole groups of the base64 of `text` in UTF-8: what follows in the encoded text changes only the last. */

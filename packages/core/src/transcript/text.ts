@@ -183,13 +183,14 @@ class Page {
 
   #field(name: string, value: string): void {
     const label = `${safe(name)}:`;
-    const [first, ...rest] = wrap(
-      safe(value),
-      this.#width - FIELD.length - 1 - label.length,
-      this.#width - FIELD.length - 2,
-    );
-    this.#lines.push(`${FIELD}${this.#paint('name', label)} ${first}`);
-    for (const part of rest) this.#lines.push(`${FIELD}  ${part}`);
+    const others = this.#width - FIELD.length - 2;
+    const room = others + 1 - label.length;
+    const [first = '', ...rest] = wrap(safe(value), room, others);
+    // A digest has no place to break it at, and fits on a line of its own.
+    const isApart = first.length > room;
+    this.#lines.push(FIELD + this.#paint('name', label) + (isApart ? '' : ` ${first}`));
+    for (const part of isApart ? wrap(safe(value), others, others) : rest)
+      this.#lines.push(`${FIELD}  ${part}`);
   }
 }
 
