@@ -11,6 +11,7 @@ import type { CommonOptions } from '../registry/options.ts';
 import { storeAt } from '../registry/store.ts';
 import { Complaint } from '../report/complaint.ts';
 import { exitCode } from '../report/exit-code.ts';
+import { jsonDocument } from '../report/json.ts';
 import type { Surroundings } from '../surroundings.ts';
 
 export interface CacheOptions extends CommonOptions {
@@ -79,7 +80,7 @@ function jsonOf(path: string, stored: readonly StoredToken[]): string {
     expiresAt: new Date(expiresAt).toISOString(),
     bytes,
   }));
-  return `${JSON.stringify({ path, entries }, null, 2)}\n`;
+  return jsonDocument({ path, entries });
 }
 
 const titles = ['REGISTRY', 'KEPT', 'WHOSE', 'UNTIL', 'FOR'] as const;

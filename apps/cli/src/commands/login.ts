@@ -43,6 +43,7 @@ import {
 import { ownerOf } from '../registry/owner.ts';
 import { Complaint, usage } from '../report/complaint.ts';
 import { exitCode, isMendedByTrust } from '../report/exit-code.ts';
+import { jsonDocument } from '../report/json.ts';
 import { quote } from '../report/shell.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { type Paint, paintFor } from '../terminal/paint.ts';
@@ -88,9 +89,7 @@ export async function login(
   };
   const paint = paintFor(stdout, env, options.color);
   stdout.write(
-    options.output === 'json'
-      ? `${JSON.stringify(loginJson(entered), null, 2)}\n`
-      : renderLogin(entered, env, paint),
+    options.output === 'json' ? jsonDocument(loginJson(entered)) : renderLogin(entered, env, paint),
   );
   if (options.output === 'text' && options.quiet !== true) {
     stderr.write(`next: reg doctor ${quote(`${target.registry}/OWNER/IMAGE`)}\n`);

@@ -14,6 +14,7 @@ import { type CommonOptions, type FileOptions, filesFor } from '../registry/opti
 import { storeAt } from '../registry/store.ts';
 import { Complaint, usage } from '../report/complaint.ts';
 import { type ExitCode, exitCode } from '../report/exit-code.ts';
+import { jsonDocument } from '../report/json.ts';
 import { quote } from '../report/shell.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { paintFor } from '../terminal/paint.ts';
@@ -69,7 +70,7 @@ export async function logout(
   }
 
   if (options.output === 'json') {
-    stdout.write(`${JSON.stringify({ registries: outcomes, purgedCache: purgeCache }, null, 2)}\n`);
+    stdout.write(jsonDocument({ registries: outcomes, purgedCache: purgeCache }));
   } else if (options.quiet !== true) {
     const paint = paintFor(stderr, env, options.color);
     for (const { registry, erased, left } of outcomes) {

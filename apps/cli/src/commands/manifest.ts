@@ -18,7 +18,7 @@ import {
   platformText,
   readPlatform,
 } from '../reading/manifest.ts';
-import { show, visibleJson } from '../reading/show.ts';
+import { show } from '../reading/show.ts';
 import { write } from '../reading/write.ts';
 import { type Again, againFor, type ReferenceTarget, referenceTarget } from '../registry/argument.ts';
 import type { Client } from '../registry/client.ts';
@@ -26,6 +26,7 @@ import type { NetworkOptions } from '../registry/options.ts';
 import { withClient } from '../registry/with-client.ts';
 import { Complaint, usage } from '../report/complaint.ts';
 import { exitCode } from '../report/exit-code.ts';
+import { jsonDocument } from '../report/json.ts';
 import type { Surroundings } from '../surroundings.ts';
 
 export interface ManifestOptions extends NetworkOptions {
@@ -136,9 +137,9 @@ function render({ reference, head, manifest }: Found, options: ManifestOptions, 
   if (options.output === 'json') {
     const content = manifest === null ? null : contentOf(manifest, again);
     const document = { reference: formatReference(reference), mediaType, size, digest, manifest: content };
-    return `${JSON.stringify(document, null, 2)}\n`;
+    return jsonDocument(document);
   }
-  if (manifest !== null) return `${visibleJson(contentOf(manifest, again))}\n`;
+  if (manifest !== null) return jsonDocument(contentOf(manifest, again));
   if (options.digest === true) return `${digest}\n`;
   const lines = [
     ['media type', mediaType],

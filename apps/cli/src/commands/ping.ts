@@ -12,6 +12,7 @@ import { transportAt } from '../registry/client.ts';
 import { type CommonOptions, type ConnectionOptions, readCount, readSeconds } from '../registry/options.ts';
 import { Complaint } from '../report/complaint.ts';
 import { codeOfStatus, type ExitCode, exitCode } from '../report/exit-code.ts';
+import { jsonDocument, jsonLine } from '../report/json.ts';
 import type { Surroundings } from '../surroundings.ts';
 import type { Transport } from '../transport/send.ts';
 import { SendError } from '../transport/send-error.ts';
@@ -39,10 +40,10 @@ export async function ping(
   )) {
     results.push(pinged);
     if (options.output === 'text') stdout.write(renderPing(pinged, width));
-    if (options.output === 'ndjson') stdout.write(`${JSON.stringify(documentOf(pinged))}\n`);
+    if (options.output === 'ndjson') stdout.write(jsonLine(documentOf(pinged)));
   }
   if (options.output === 'json') {
-    stdout.write(`${JSON.stringify({ registries: results.map(documentOf) }, null, 2)}\n`);
+    stdout.write(jsonDocument({ registries: results.map(documentOf) }));
   }
   const complaint = worstOf(results);
   if (complaint !== null) throw complaint;

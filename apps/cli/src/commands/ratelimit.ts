@@ -13,6 +13,7 @@ import { type Again, againFor, type ReferenceTarget, referenceTarget } from '../
 import { manifestTypes, openClient } from '../registry/client.ts';
 import { type GivenCredential, givenCredential, type NetworkOptions } from '../registry/options.ts';
 import { Complaint } from '../report/complaint.ts';
+import { jsonDocument } from '../report/json.ts';
 import type { Surroundings } from '../surroundings.ts';
 
 export interface RatelimitOptions extends NetworkOptions {
@@ -39,7 +40,7 @@ export async function ratelimit(
   );
   surroundings.stdout.write(
     options.output === 'json'
-      ? `${JSON.stringify({ repository: nameOf(target), limits: measured.map(documentOf) }, null, 2)}\n`
+      ? jsonDocument({ repository: nameOf(target), limits: measured.map(documentOf) })
       : renderLimits(target.registry, measured),
   );
   // To somebody with a credential it is no news that nobody gets in without one.

@@ -22,6 +22,7 @@ import {
 } from '../registry/options.ts';
 import { Complaint, renderComplaint } from '../report/complaint.ts';
 import { type ExitCode, exitCode } from '../report/exit-code.ts';
+import { jsonDocument } from '../report/json.ts';
 import { quote } from '../report/shell.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { type Paint, paintFor, widthOf } from '../terminal/paint.ts';
@@ -82,7 +83,7 @@ export async function status(
   const differences = differencesIn(selected);
 
   if (options.output === 'json') {
-    stdout.write(`${JSON.stringify(statusJson(rows, differences, problems), null, 2)}\n`);
+    stdout.write(jsonDocument(statusJson(rows, differences, problems)));
   } else if (rows.length > 0) {
     const paint = paintFor(stdout, env, options.color);
     const page = { env, paint, now: Date.now(), check: options.check === true, width: widthOf(stdout) };

@@ -13,6 +13,7 @@ import type { CommonOptions } from '../registry/options.ts';
 import { ownerOf } from '../registry/owner.ts';
 import { Complaint, usage } from '../report/complaint.ts';
 import { exitCode } from '../report/exit-code.ts';
+import { jsonDocument } from '../report/json.ts';
 import { quote } from '../report/shell.ts';
 import type { Surroundings } from '../surroundings.ts';
 
@@ -29,7 +30,7 @@ export async function listTrust(
   const path = trustFile(ownerOf(env));
   if (output === 'json') {
     const shown = pairs.map(({ registry, realm }) => ({ registry, realm }));
-    stdout.write(`${JSON.stringify({ path, pairs: shown }, null, 2)}\n`);
+    stdout.write(jsonDocument({ path, pairs: shown }));
     return;
   }
   const wide = Math.max(0, ...pairs.map(({ registry }) => registry.length));

@@ -4,6 +4,7 @@
  * Rules of this file: pure; texts were made visible before. What is to be copied is never broken.
  */
 
+import { jsonDocument } from '../report/json.ts';
 import type { Paint } from '../terminal/paint.ts';
 import { checkIds, type Diagnosis, type Finding } from './finding.ts';
 
@@ -54,7 +55,7 @@ export function renderText(diagnosis: Diagnosis, page: Page): string {
 }
 
 export function renderJson(diagnosis: Diagnosis): string {
-  return `${JSON.stringify(diagnosis, null, 2)}\n`;
+  return jsonDocument(diagnosis);
 }
 
 function findingLines(

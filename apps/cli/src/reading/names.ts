@@ -11,6 +11,7 @@ import type { Again } from '../registry/argument.ts';
 import type { Client } from '../registry/client.ts';
 import { Complaint, usage } from '../report/complaint.ts';
 import { exitCode } from '../report/exit-code.ts';
+import { jsonDocument, jsonLine } from '../report/json.ts';
 import type { Surroundings } from '../surroundings.ts';
 import type { Body } from '../transport/body.ts';
 import { broken, pages } from './pages.ts';
@@ -48,13 +49,15 @@ export async function printNames(
   const names = wanted(namePages(client, { ...list, url: firstPage(list, options) }), list, options);
   if (options.output === 'json') {
     const document = list.document(await collected(names, list.again));
-    await write(`${JSON.stringify(document, null, 2)}\n`, surroundings);
+    await write(jsonDocument(document), surroundings);
     return;
   }
   const render =
-    options.output === 'text' ? toVisible : (name: string): string => JSON.stringify(list.line(name));
+    options.output === 'text'
+      ? (name: string): string => `${toVisible(name)}\n`
+      : (name: string): string => jsonLine(list.line(name));
   for await (const page of names) {
-    if (page.length > 0) await write(page.map((name) => `${render(name)}\n`).join(''), surroundings);
+    if (page.length > 0) await write(page.map(render).join(''), surroundings);
   }
 }
 

@@ -56,23 +56,3 @@ export function visibleText(text: string): string {
     .map((line) => line.split('\t').map(toVisible).join('\t'))
     .join('\n');
 }
-
-/** `value` as indented JSON, in which every character that cannot be seen is an escape of JSON's: what it says stays the same. */
-export function visibleJson(value: unknown): string {
-  return JSON.stringify(value, null, 2)
-    .split('\n')
-    .map((line) => (toVisible(line) === line ? line : escaped(line)))
-    .join('\n');
-}
-
-function escaped(line: string): string {
-  let text = '';
-  for (const char of line) text += toVisible(char) === char ? char : unitsOf(char);
-  return text;
-}
-
-function unitsOf(char: string): string {
-  let text = '';
-  for (let i = 0; i < char.length; i++) text += `\\u${char.charCodeAt(i).toString(16).padStart(4, '0')}`;
-  return text;
-}

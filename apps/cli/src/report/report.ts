@@ -11,6 +11,7 @@ import { paintFor, widthOf } from '../terminal/paint.ts';
 import { Complaint, complaintJson, renderComplaint } from './complaint.ts';
 import { exitCode } from './exit-code.ts';
 import { commandLineFault, isCommandLineFault } from './fault.ts';
+import { jsonDocument, jsonLine } from './json.ts';
 import { settingsIn } from './settings.ts';
 
 export interface CommandLine {
@@ -31,7 +32,8 @@ export function report(
   const { output, color, verbose } = settingsIn(args);
   const complaint = complaintOf(error);
   if (output !== 'text') {
-    stderr.write(`${JSON.stringify(complaintJson(complaint, help), null, output === 'json' ? 2 : 0)}\n`);
+    const json = complaintJson(complaint, help);
+    stderr.write(output === 'json' ? jsonDocument(json) : jsonLine(json));
     return complaint.exitCode;
   }
   if (verbose > 1 && complaint.exitCode === exitCode.unexpected) stderr.write(stackOf(error));

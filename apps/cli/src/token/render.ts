@@ -6,7 +6,7 @@
  */
 
 import { coversScopes, formatScopes, missingScopes, type Scope, toVisible } from '@reg/core';
-import { writeJson } from '@reg/core/transcript';
+import { jsonDocument } from '../report/json.ts';
 import type { Paint } from '../terminal/paint.ts';
 import type { Report } from './report.ts';
 
@@ -115,7 +115,7 @@ export function renderJson(report: Report, printed: Printed, inspect: boolean): 
         }
       : {}),
   };
-  return `${writeJson(value)}\n`;
+  return jsonDocument(value);
 }
 
 function texts(scopes: readonly Scope[]): readonly string[] {
