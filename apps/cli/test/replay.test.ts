@@ -7,7 +7,7 @@ import { canary } from '@reg/testing';
 import mermaid from 'mermaid';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Stop } from '../src/surroundings.ts';
-import { traceFormats } from '../src/tree/trace-format.ts';
+import { traceFormats } from '../src/tree/names.ts';
 import { hintIn, registryFor, run } from './run.ts';
 import { matchesSchema } from './schema.ts';
 

@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from 'node:util';
 import { canary, type Fault, type RegistryOptions } from '@reg/testing';
 import { describe, expect, test } from 'vitest';
-import { traceFormats } from '../src/tree/trace-format.ts';
+import { traceFormats } from '../src/tree/names.ts';
 import { ended, start } from './process.ts';
 import { hintIn, type Ran, type RunOptions, registryFor, run } from './run.ts';
 

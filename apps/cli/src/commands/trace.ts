@@ -17,7 +17,7 @@ import { paintFor, widthOf } from '../terminal/paint.ts';
 import { headOf, headOfReplay, type Page, renderTrace } from '../tracing/render.ts';
 import { replayed } from '../tracing/replayed.ts';
 import { traceOf, traceOfPush, traceOfToken } from '../tracing/send.ts';
-import type { TraceFormat } from '../tree/trace-format.ts';
+import type { TraceFormat } from '../tree/names.ts';
 
 export interface TraceOptions extends NetworkOptions, ScopeOptions {
   readonly output: TraceFormat;

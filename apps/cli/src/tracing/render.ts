@@ -8,7 +8,7 @@
 import { describe, type Failure, toVisible } from '@reg/core';
 import { type Transcript, toCurl, toHar, toJson, toMermaid, toText } from '@reg/core/transcript';
 import type { Paint } from '../terminal/paint.ts';
-import type { TraceFormat } from '../tree/trace-format.ts';
+import type { TraceFormat } from '../tree/names.ts';
 import { version } from '../version.ts';
 
 /** How text is laid out. */

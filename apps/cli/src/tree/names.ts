@@ -8,3 +8,8 @@ export type Shell = (typeof shells)[number];
 export const helpTopics = ['exit-codes', 'environment', 'auth-files'] as const;
 
 export type HelpTopic = (typeof helpTopics)[number];
+
+/** The forms in which a trace can be printed. */
+export const traceFormats = ['text', 'json', 'har', 'mermaid', 'curl'] as const;
+
+export type TraceFormat = (typeof traceFormats)[number];

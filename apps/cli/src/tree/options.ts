@@ -35,7 +35,7 @@ export function withNetwork(command: Command): Command {
 }
 
 /** Which credential to use, and where it may go. */
-export function withCredential(command: Command): Command {
+function withCredential(command: Command): Command {
   return withFiles(
     withTrust(
       withGiven(command).addOption(
@@ -99,11 +99,4 @@ export function repeated(value: string, before: readonly string[] = []): readonl
 /** `-o`, with the forms of this command; the first is the default. */
 export function outputOption(formats: readonly [string, ...string[]]): Option {
   return new Option('-o, --output <format>', 'how to print it').choices(formats).default(formats[0]);
-}
-
-/** `--push`, on commands about one repository. */
-export function withScope(command: Command): Command {
-  return command
-    .option('--push', 'ask for what a push needs')
-    .option('--scope <scope>', 'ask for this, like repository:o/app:pull,push; repeatable', repeated);
 }

@@ -11,8 +11,8 @@ import type { RatelimitOptions } from '../commands/ratelimit.ts';
 import type { TokenOptions } from '../commands/token.ts';
 import type { TraceOptions } from '../commands/trace.ts';
 import type { Context } from './act.ts';
-import { outputOption, repeated, withCommon, withConnection, withNetwork, withScope } from './options.ts';
-import { traceFormats } from './trace-format.ts';
+import { traceFormats } from './names.ts';
+import { outputOption, repeated, withCommon, withConnection, withNetwork } from './options.ts';
 
 export function declareUnderstand(root: Command, { surroundings, act }: Context): void {
   root.commandsGroup('Understand:');
@@ -89,12 +89,12 @@ Checks:
     );
 
   withNetwork(
-    withScope(
-      root
-        .command('token')
-        .description('Print a token for a repository, to use with curl.')
-        .argument('<reference|registry>', 'an image, a repository, or a registry'),
-    )
+    root
+      .command('token')
+      .description('Print a token for a repository, to use with curl.')
+      .argument('<reference|registry>', 'an image, a repository, or a registry')
+      .option('--push', 'ask for what a push needs')
+      .option('--scope <scope>', 'ask for this, like repository:o/app:pull,push; repeatable', repeated)
       .option('--mount <repository>', 'and what mounting blobs from it needs; repeatable', repeated)
       .addOption(new Option('-H, --header', 'print the whole header line').conflicts(['inspect']))
       .option('--inspect', 'print what is in the token, and asked against granted, not the token')
