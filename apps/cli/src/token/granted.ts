@@ -46,10 +46,10 @@ export function claimsIn({ steps }: Transcript): Claims | null {
   return null;
 }
 
-/** Whether nobody's credential was used. */
-export function isAnonymous({ steps }: Transcript): boolean {
+/** Where the credential is from that was used; `null` when it was nobody's. */
+export function sourceIn({ steps }: Transcript): string | null {
   const found = steps.findLast((step) => step.phase === 'credential')?.found ?? null;
-  return found === null || found.type === 'anonymous';
+  return found === null || found.type === 'anonymous' ? null : found.source;
 }
 
 /** The complaint about a token that is good for less than was asked for, or `null`. */
@@ -62,7 +62,7 @@ export function complaintAboutGrant(
   const missing = step === null ? [] : extentOf(step, claims).missing;
   if (missing.length === 0) return null;
   const what = `not granted: ${formatScopes(missing)}`;
-  return isAnonymous(transcript)
+  return sourceIn(transcript) === null
     ? new Complaint(exitCode.unauthenticated, `${what}; the token was asked for without a credential`, {
         code: 'not-granted',
         hint: login,

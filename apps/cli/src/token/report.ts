@@ -8,7 +8,7 @@
 import type { Scope } from '@reg/core';
 import type { Authorized } from '@reg/core/driver';
 import { type Claims, readClaims, type Transcript } from '@reg/core/transcript';
-import { extentOf, type Granted, grantIn } from './granted.ts';
+import { extentOf, type Granted, grantIn, sourceIn } from './granted.ts';
 
 export interface Report {
   /** How the registry wants to know who asks; `null` when it does not. */
@@ -67,11 +67,6 @@ export function reportOn({ header, expiresAt }: Authorized, transcript: Transcri
 /** The token of a header, or `null` when it holds none. */
 export function tokenIn(header: string | null): string | null {
   return header?.startsWith('Bearer ') === true ? header.slice('Bearer '.length) : null;
-}
-
-function sourceIn({ steps }: Transcript): string | null {
-  const found = steps.findLast((step) => step.phase === 'credential')?.found ?? null;
-  return found === null || found.type === 'anonymous' ? null : found.source;
 }
 
 /** A grant that was exchanged for, and not now. */

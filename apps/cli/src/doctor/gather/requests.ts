@@ -22,6 +22,7 @@ import {
   type Transcript,
 } from '@reg/core/transcript';
 import type { Asked, Client } from '../../registry/client.ts';
+import { tokenIn } from '../../token/report.ts';
 import { SendError } from '../../transport/send-error.ts';
 
 /** One request, with all that was needed for it. */
@@ -114,7 +115,8 @@ export async function tokenFor(
   const asked = about.scopes;
   try {
     const { header, granted, expiresAt } = await client.authorize(about);
-    const claims = header?.startsWith(BEARER) === true ? readClaims(header.slice(BEARER.length)) : null;
+    const token = tokenIn(header);
+    const claims = token === null ? null : readClaims(token);
     const told = granted === null || granted === asked ? null : granted;
     return {
       asked,
@@ -129,8 +131,6 @@ export async function tokenFor(
     return { asked, granted: null, claims: null, expiresAt: null, failure: error.failure };
   }
 }
-
-const BEARER = 'Bearer ';
 
 export interface UploadFacts {
   readonly begun: Answered;
