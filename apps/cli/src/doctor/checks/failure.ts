@@ -6,6 +6,7 @@
  */
 
 import { blockedAddressCode, describe, type Failure, type Problem } from '@reg/core';
+import { isMendedByTrust } from '../../report/exit-code.ts';
 import { quote } from '../../report/shell.ts';
 import type { About } from '../about.ts';
 import { type CauseId, type Fault, type Fix, run, write } from '../finding.ts';
@@ -160,12 +161,13 @@ function challengeCause(
 }
 
 function forbiddenCause(
-  { realm, reason }: Failure & { readonly kind: 'realm-forbidden' },
+  failure: Failure & { readonly kind: 'realm-forbidden' },
   about: About,
 ): { readonly cause: CauseId; readonly fix: Fix } {
+  const { realm, reason } = failure;
   const { commands, name } = about;
   if (reason === 'not-https') return { cause: 'realm-plain-http', fix: httpsRealm(realm, about) };
-  if (reason === 'loopback' || reason === 'host-alias') {
+  if (isMendedByTrust(failure)) {
     return { cause: 'realm-untrusted', fix: here(new URL(realm).origin, about) };
   }
   return {
@@ -285,7 +287,7 @@ function summaryOf(failure: Failure): string {
       return `${bare(failure.realm)}: ${
         failure.reason === 'not-https'
           ? 'plain http behind an https registry'
-          : failure.reason === 'loopback' || failure.reason === 'host-alias'
+          : isMendedByTrust(failure)
             ? 'on this machine, where nobody is sent on the word of another'
             : `nobody may be sent there (${failure.reason})`
       }`;
