@@ -16,7 +16,7 @@ import {
 } from '@reg/core';
 import type { Authorized } from '@reg/core/driver';
 import { complaintFrom } from '../registry/answer.ts';
-import { type Again, againFor, anyTarget, referenceTarget } from '../registry/argument.ts';
+import { type Again, type AnyTarget, againFor, anyTarget, referenceTarget } from '../registry/argument.ts';
 import type { NetworkOptions, ScopeOptions } from '../registry/options.ts';
 import { withClient } from '../registry/with-client.ts';
 import { Complaint, usage } from '../report/complaint.ts';
@@ -96,7 +96,7 @@ function noToken(registry: string, { command }: Again): Complaint {
 
 /** What to ask for; `null` leaves it to what a GET needs. */
 function scopesOf(
-  { reference }: ReturnType<typeof anyTarget>,
+  { reference }: AnyTarget,
   { push = false, mount = [], scope = [], ...options }: TokenOptions,
 ): string | null {
   if ((push || mount.length > 0) && reference === null) {

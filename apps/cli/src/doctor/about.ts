@@ -5,8 +5,7 @@
  */
 
 import { toVisible } from '@reg/core';
-import type { ReferenceTarget, Target } from '../registry/argument.ts';
-import { againFor } from '../registry/argument.ts';
+import { type AnyTarget, againFor } from '../registry/argument.ts';
 import type { NetworkOptions } from '../registry/options.ts';
 import { quote } from '../report/shell.ts';
 
@@ -40,15 +39,13 @@ export interface Commands {
   renamed(host: string): string;
 }
 
-export interface Asked extends NetworkOptions {
+/** The options that say what is looked at. */
+export interface AboutOptions extends NetworkOptions {
   readonly push?: boolean;
   readonly browser?: string;
 }
 
-export function aboutOf(
-  target: Target & { readonly reference: ReferenceTarget['reference'] | null },
-  options: Asked,
-): About {
+export function aboutOf(target: AnyTarget, options: AboutOptions): About {
   const { url, registry: name, shown, reference } = target;
   const flags = [
     ...(options.push === true ? ['--push'] : []),

@@ -8,12 +8,12 @@
 import type { Addresses } from '@reg/core';
 import type { Keychain } from '@reg/core/driver';
 import { loadTrust, TrustError } from '@reg/node/network';
-import type { ReferenceTarget, Target } from '../registry/argument.ts';
+import type { AnyTarget } from '../registry/argument.ts';
 import { type Client, manifestTypes, openClient, transportAt } from '../registry/client.ts';
 import { type GivenCredential, type NetworkOptions, readConnection } from '../registry/options.ts';
 import { ownerOf } from '../registry/owner.ts';
 import type { Surroundings } from '../surroundings.ts';
-import { type About, type Asked, aboutOf } from './about.ts';
+import { type About, type AboutOptions, aboutOf } from './about.ts';
 import { realmIn } from './checks/handshake.ts';
 import { askAsPage, type CorsFacts, type CorsTarget } from './gather/cors.ts';
 import { type CredentialFacts, compareEntries, lookUp, type Whose } from './gather/credentials.ts';
@@ -29,8 +29,8 @@ import {
 import { type Answered, ask, tokenFor, tryUpload } from './gather/requests.ts';
 
 export interface SceneSetting {
-  readonly target: Target & { readonly reference: ReferenceTarget['reference'] | null };
-  readonly options: Asked;
+  readonly target: AnyTarget;
+  readonly options: AboutOptions;
   readonly given: GivenCredential | null;
   readonly surroundings: Surroundings;
 }

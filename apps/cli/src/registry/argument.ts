@@ -27,6 +27,12 @@ export interface ReferenceTarget extends Target {
   readonly reference: Reference;
 }
 
+/** A target that is an image, a repository or a registry. */
+export interface AnyTarget extends Target {
+  /** `null` for a registry. */
+  readonly reference: Reference | null;
+}
+
 /** RFC 9110 §4.1 asks servers for 8,000, and most take little more. */
 const LONGEST_URL = 8_192;
 
@@ -92,20 +98,19 @@ function registryIn({ url, registry }: Pick<Target, 'url' | 'registry'>, options
   }
 }
 
-/** A registry, or an image or repository of one; `reference` is `null` for the first. What has no slash is a host if it reads like one. */
-export function anyTarget(
-  text: string,
-  options: ConnectionOptions,
-): Target & { readonly reference: Reference | null } {
+/** A registry, or an image or repository of one. What has no slash is a host if it reads like one. */
+export function anyTarget(text: string, options: ConnectionOptions): AnyTarget {
   if (isUrl(text) || isHostAlone(text)) return { ...registryTarget(text, options), reference: null };
-  const target = referenceTarget(text, 'tags', options);
-  const { tag, digest } = target.reference;
-  return tag === undefined && digest === undefined ? target : referenceTarget(text, 'manifest', options);
+  return readableTarget(text, options);
 }
 
 /** What to trace: a URL as it is; of a reference its manifest, or the tags where it names a whole repository. */
 export function traceTarget(text: string, options: ConnectionOptions): Target {
-  if (isUrl(text)) return urlTarget(text, 'trace');
+  return isUrl(text) ? urlTarget(text, 'trace') : readableTarget(text, options);
+}
+
+/** Of an image its manifest; the tags of a whole repository. */
+function readableTarget(text: string, options: ConnectionOptions): ReferenceTarget {
   const target = referenceTarget(text, 'tags', options);
   const { tag, digest } = target.reference;
   return tag === undefined && digest === undefined ? target : referenceTarget(text, 'manifest', options);
