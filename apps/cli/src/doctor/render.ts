@@ -6,6 +6,7 @@
 
 import { jsonDocument } from '../report/json.ts';
 import type { Paint } from '../terminal/paint.ts';
+import { wrapped } from '../terminal/wrap.ts';
 import { checkIds, type Diagnosis, type Finding } from './finding.ts';
 
 export interface Page {
@@ -92,19 +93,6 @@ function fixLines({ id, fix }: Finding, number: number, { paint, width, again }:
 
 function counted(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? '' : 's'}`;
-}
-
-/** `text` in lines of at most `width`, single words excepted. */
-function wrapped(text: string, width: number): readonly string[] {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(' ')) {
-    if (line !== '' && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else line = line === '' ? word : `${line} ${word}`;
-  }
-  return [...lines, line];
 }
 
 /** As `wrapped`, but a line that was indented to point at something stays as it is. */

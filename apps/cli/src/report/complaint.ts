@@ -7,6 +7,7 @@
 
 import { type Problem, toVisible } from '@reg/core';
 import type { Paint } from '../terminal/paint.ts';
+import { wrapped } from '../terminal/wrap.ts';
 import { type ExitCode, exitCode, wordOf } from './exit-code.ts';
 
 /** A place in a text: UTF-16 units from its start. */
@@ -59,11 +60,11 @@ export function renderComplaint(
   width: number,
 ): string {
   const { problems = [], place } = details;
-  const lines = [paint('bad', 'reg: ') + wrapped(cut(toVisible(message)), width)];
+  const lines = [paint('bad', 'reg: ') + indented(cut(toVisible(message)), width)];
   if (place !== undefined) lines.push(...pointedAt(place));
   for (const { code, message: said } of problems) {
     const words = [code, said].filter((text) => text !== '').join(': ');
-    lines.push(INDENT + wrapped(cut(toVisible(words)), width));
+    lines.push(INDENT + indented(cut(toVisible(words)), width));
   }
   lines.push(paint('faint', 'hint: ') + hintOf(details, hint));
   return `${lines.join('\n')}\n`;
@@ -106,17 +107,7 @@ function cut(text: string): string {
   return `${text.slice(0, LONGEST)}… (${text.length.toLocaleString('en')} characters)`;
 }
 
-/** `text` broken at spaces so that, behind an indent, no line is longer than `width`, single words excepted. */
-function wrapped(text: string, width: number): string {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(' ')) {
-    if (line !== '' && INDENT.length + line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else {
-      line = line === '' ? word : `${line} ${word}`;
-    }
-  }
-  return [...lines, line].join(`\n${INDENT}`);
+/** `text` in lines of at most `width` columns, an indent counted in. */
+function indented(text: string, width: number): string {
+  return wrapped(text, width - INDENT.length).join(`\n${INDENT}`);
 }
