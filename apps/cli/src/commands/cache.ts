@@ -13,6 +13,7 @@ import { Complaint } from '../report/complaint.ts';
 import { exitCode } from '../report/exit-code.ts';
 import { jsonDocument } from '../report/json.ts';
 import type { Surroundings } from '../surroundings.ts';
+import { table } from '../terminal/table.ts';
 
 export interface CacheOptions extends CommonOptions {
   readonly output?: 'text' | 'json';
@@ -88,7 +89,7 @@ const titles = ['REGISTRY', 'KEPT', 'WHOSE', 'UNTIL', 'FOR'] as const;
 /** A table; nothing for nothing. */
 export function renderStored(stored: readonly StoredToken[]): string {
   if (stored.length === 0) return '';
-  const rows: readonly (readonly string[])[] = [
+  return table([
     titles,
     ...stored.map(({ kind, registry, scopes, holder, expiresAt }) => [
       toVisible(registry),
@@ -97,11 +98,7 @@ export function renderStored(stored: readonly StoredToken[]): string {
       new Date(expiresAt).toISOString().replace(/\.\d+Z$/, 'Z'),
       toVisible(scopes ?? '') || '–',
     ]),
-  ];
-  const widths = titles.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  const line = (row: readonly string[]): string =>
-    row.map((text, column) => text.padEnd(widths[column] ?? 0)).join('  ');
-  return rows.map((row) => `${line(row).trimEnd()}\n`).join('');
+  ]);
 }
 
 function whoseOf(holder: StoredToken['holder']): string {

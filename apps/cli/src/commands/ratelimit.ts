@@ -15,6 +15,7 @@ import { type GivenCredential, givenCredential, type NetworkOptions } from '../r
 import { Complaint } from '../report/complaint.ts';
 import { jsonDocument } from '../report/json.ts';
 import type { Surroundings } from '../surroundings.ts';
+import { table } from '../terminal/table.ts';
 
 export interface RatelimitOptions extends NetworkOptions {
   readonly output: 'text' | 'json';
@@ -199,18 +200,7 @@ export function renderLimits(registry: string, measured: readonly Measured[]): s
     return `${registry} says nothing of a rate limit\n`;
   }
   const rows = measured.map((one) => [toVisible(one.holder?.user ?? 'anonymous'), ...wordsFor(one)]);
-  const widths = [0, 1, 2].map((column) =>
-    Math.max(0, ...rows.map((row) => (column < row.length - 1 ? (row[column]?.length ?? 0) : 0))),
-  );
-  return rows
-    .map(
-      (row) =>
-        `${row
-          .map((text, column) => text.padEnd(widths[column] ?? 0))
-          .join('  ')
-          .trimEnd()}\n`,
-    )
-    .join('');
+  return table(rows);
 }
 
 function wordsFor({

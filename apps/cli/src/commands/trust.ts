@@ -16,6 +16,7 @@ import { exitCode } from '../report/exit-code.ts';
 import { jsonDocument } from '../report/json.ts';
 import { quote } from '../report/shell.ts';
 import type { Surroundings } from '../surroundings.ts';
+import { table } from '../terminal/table.ts';
 
 export interface TrustOptions extends CommonOptions {
   readonly output?: 'text' | 'json';
@@ -33,8 +34,7 @@ export async function listTrust(
     stdout.write(jsonDocument({ path, pairs: shown }));
     return;
   }
-  const wide = Math.max(0, ...pairs.map(({ registry }) => registry.length));
-  stdout.write(pairs.map(({ registry, realm }) => `${registry.padEnd(wide)}  ${realm}\n`).join(''));
+  stdout.write(table(pairs.map(({ registry, realm }) => [registry, realm])));
   if (pairs.length === 0 && quiet !== true) stderr.write('reg: nothing was added to what is known\n');
 }
 
