@@ -5,7 +5,7 @@
  * stdout they go out as they come, and what turns out to be something else ends in an error.
  */
 
-import { chunksOf, goodAnswer, headerOf } from '../reading/answer.ts';
+import { chunksOf, goodAnswer, lengthOf } from '../reading/answer.ts';
 import { digestNamed, verified } from '../reading/digest.ts';
 import { writeFileWhole } from '../reading/file.ts';
 import { show } from '../reading/show.ts';
@@ -39,7 +39,7 @@ export async function blob(
     const seen = surroundings.stdout.isTTY === true && (out ?? '-') === '-';
     const running = seen
       ? null
-      : progressFor(surroundings, options).start(digest.text.slice(0, 19), sizeOf(answer));
+      : progressFor(surroundings, options).start(digest.text.slice(0, 19), lengthOf(answer) ?? undefined);
     const chunks = verified(counted(chunksOf(answer, again), running), digest, again);
     try {
       if (out === undefined) await show(chunks, `${again.command} --out FILE`, surroundings);
@@ -49,11 +49,6 @@ export async function blob(
       running?.end();
     }
   });
-}
-
-function sizeOf(answer: Parameters<typeof headerOf>[0]): number | undefined {
-  const length = headerOf(answer, 'content-length') ?? '';
-  return /^\d{1,15}$/.test(length) ? Number(length) : undefined;
 }
 
 async function* counted(

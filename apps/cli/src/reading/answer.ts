@@ -53,6 +53,12 @@ export async function bytesOf(chunks: AsyncIterable<Uint8Array>, limit: number):
   return Buffer.concat(parts);
 }
 
+/** `Content-Length`, or `null` where there is none that a number can hold. */
+export function lengthOf(answer: Pick<Delivered<unknown>, 'head'>): number | null {
+  const length = headerOf(answer, 'content-length') ?? '';
+  return /^\d{1,15}$/.test(length) ? Number(length) : null;
+}
+
 /** The first value of the header field `name` (lower case), or `null`. */
 export function headerOf({ head }: Pick<Delivered<unknown>, 'head'>, name: string): string | null {
   for (const [field, value] of head.headers) if (field === name) return value;

@@ -10,7 +10,7 @@ import type { Again } from '../registry/argument.ts';
 import { type Client, manifestTypes } from '../registry/client.ts';
 import { Complaint, usage } from '../report/complaint.ts';
 import { exitCode } from '../report/exit-code.ts';
-import { answerTo, bytesOf, chunksOf, good, goodAnswer, headerOf } from './answer.ts';
+import { answerTo, bytesOf, chunksOf, good, goodAnswer, headerOf, lengthOf } from './answer.ts';
 import { type Digest, digestNamed, digestOf, otherContent, readDigest } from './digest.ts';
 
 /** What a registry says about a manifest. */
@@ -75,10 +75,9 @@ export async function headManifest(
   const claimed = digestIn(answer)?.text ?? null;
   if (wanted !== undefined && claimed !== null && sameAlgorithm(wanted, claimed) && wanted !== claimed)
     throw otherContent(wanted, claimed, again);
-  const length = headerOf(answer, 'content-length') ?? '';
   return {
     mediaType: mediaTypeOf(answer),
-    size: /^\d{1,15}$/.test(length) && headerOf(answer, 'content-encoding') === null ? Number(length) : null,
+    size: headerOf(answer, 'content-encoding') === null ? lengthOf(answer) : null,
     digest: wanted ?? claimed,
   };
 }

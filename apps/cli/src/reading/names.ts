@@ -164,8 +164,8 @@ function namesIn(text: string, member: List['member']): readonly string[] | null
   } catch {
     return null;
   }
-  if (typeof body !== 'object' || body === null || !(member in body)) return null;
-  const names: unknown = body[member as keyof typeof body];
+  if (typeof body !== 'object' || body === null) return null;
+  const names: unknown = Object.getOwnPropertyDescriptor(body, member)?.value;
   if (names === null) return [];
   return Array.isArray(names) && names.every((name) => typeof name === 'string') ? names : null;
 }
