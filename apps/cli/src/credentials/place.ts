@@ -26,7 +26,7 @@ export function placeFor({ authfile, config }: FileOptions, env: Surroundings['e
 
 /** A path, or the name of a variable, for people. */
 export function shownPlace(place: string, env: Surroundings['env']): string {
-  const home = env['HOME'] || env['USERPROFILE'];
+  const { home } = ownerOf(env);
   if (place === 'DOCKER_AUTH_CONFIG') return `$${place}`;
   const short = home && place.startsWith(`${home}/`) ? `~${place.slice(home.length)}` : place;
   return toVisible(short);
