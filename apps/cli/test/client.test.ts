@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream';
 import { canary } from '@reg/testing';
 import { expect, onTestFinished, test } from 'vitest';
 import { openClient, policyFor } from '../src/registry/client.ts';
@@ -10,18 +9,11 @@ test('the credential of the command line is for the registry it names, and no ot
   const users = { alice: password };
   const named = await registryFor({ auth: 'basic', users });
   const other = await registryFor({ auth: 'basic', users: { alice: canary('another password') } });
-  const output = { write: () => {} };
   const client = await openClient({
     registry: new URL(named.url),
     options: {},
     given: { username: 'alice', password, source: 'test' },
-    surroundings: {
-      stdout: output,
-      stderr: output,
-      stdin: Readable.from([]),
-      env: {},
-      signal: new AbortController().signal,
-    },
+    surroundings: { stderr: { write: () => {} }, env: {}, signal: new AbortController().signal },
     bodies: false,
   });
   onTestFinished(() => client.close());

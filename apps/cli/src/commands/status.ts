@@ -161,16 +161,7 @@ async function check(entry: Entry, options: StatusOptions, surroundings: Surroun
   });
   const late = AbortSignal.timeout(CHECK_MS);
   const signal = AbortSignal.any([surroundings.signal, late]);
-  const { stdout, stderr, env } = surroundings;
-  const within: Surroundings = {
-    stdout,
-    stderr,
-    env,
-    signal,
-    get stdin() {
-      return surroundings.stdin;
-    },
-  };
+  const { stderr, env } = surroundings;
   try {
     const { origin } = target.url;
     const keychain = keychainOf(entry, options, env);
@@ -189,7 +180,7 @@ async function check(entry: Entry, options: StatusOptions, surroundings: Surroun
         given: null,
         keychain,
         store: false,
-        surroundings: within,
+        surroundings: { stderr, env, signal },
         bodies: false,
       });
     const verified = await verify(holder, target.url, null, open);

@@ -9,7 +9,7 @@ import type { Addresses } from '@reg/core';
 import type { Keychain } from '@reg/core/driver';
 import { loadTrust, TrustError } from '@reg/node/network';
 import type { AnyTarget } from '../registry/argument.ts';
-import { type Client, manifestTypes, openClient, transportAt } from '../registry/client.ts';
+import { type Client, manifestTypes, openClient, tlsFor, transportAt } from '../registry/client.ts';
 import { type GivenCredential, type NetworkOptions, readConnection } from '../registry/options.ts';
 import { ownerOf } from '../registry/owner.ts';
 import type { Surroundings } from '../surroundings.ts';
@@ -167,17 +167,14 @@ export class Scene {
   readonly #network = new Once(async (): Promise<Network> => {
     const { options, surroundings } = this.#setting;
     const { env } = surroundings;
-    const { ca, client, pinned, trustRealm } = await readConnection(options);
-    const { host } = this.about.registry;
-    const named = [host, ...trustRealm.map((realm) => new URL(realm).host)];
-    const unverified = new Set(options.insecure === true ? named : []);
-    const tls = {
-      ca,
-      client: client === undefined ? undefined : { host, ...client },
-      unverified,
-      ...ownerOf(env),
+    const connection = await readConnection(options);
+    const tls = tlsFor(this.about.registry, options, connection, env);
+    return {
+      env,
+      dialling: { tls, pinned: connection.pinned },
+      caFile: options.caFile,
+      signal: this.#signal,
     };
-    return { env, dialling: { tls, pinned }, caFile: options.caFile, signal: this.#signal };
   });
 
   /** With the credential that was found: a helper is not run again for it. One that ended is of no use, and each try may count. */
@@ -189,12 +186,13 @@ export class Scene {
 
   async #opened(keychain: Keychain): Promise<Client> {
     const { given, surroundings } = this.#setting;
+    const { stderr, env } = surroundings;
     const signal = AbortSignal.any([this.#signal, AbortSignal.timeout(DEADLINE_MS)]);
     const client = await openClient({
       registry: this.about.registry,
       options: this.#patient(),
       given,
-      surroundings: { ...surroundings, signal },
+      surroundings: { stderr, env, signal },
       bodies: false,
       keychain,
       store: false,

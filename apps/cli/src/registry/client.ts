@@ -23,6 +23,7 @@ import type { Surroundings } from '../surroundings.ts';
 import { verboseFor } from '../terminal/verbose.ts';
 import type { Body } from '../transport/body.ts';
 import { type Asking, openTransport, type Transport, type TransportOptions } from '../transport/send.ts';
+import type { TlsSetting } from '../transport/tls.ts';
 import { version } from '../version.ts';
 import {
   type Connection,
@@ -63,7 +64,8 @@ export interface ClientSetting {
   readonly registry: URL;
   readonly options: NetworkOptions;
   readonly given: GivenCredential | null;
-  readonly surroundings: Surroundings;
+  /** stdout is left to the command. */
+  readonly surroundings: Pick<Surroundings, 'stderr' | 'env' | 'signal'>;
   /** Record the beginning of each body in the transcript. */
   readonly bodies: boolean;
   /** What of each token goes into the transcript. Default: nothing. */
@@ -177,26 +179,37 @@ export function policyFor(
 }
 
 /**
- * How hosts are reached. What is not verified, and who sees the client certificate, is no more than was named: the registry, and
+ * TLS with hosts. What is not verified, and who sees the client certificate, is no more than was named: the registry, and
  * unverified also the token servers of `--trust-realm`.
  */
-function transportFor(
+export function tlsFor(
   { host }: URL,
   { insecure = false }: ConnectionOptions,
-  { ca, client, pinned, timeoutMs, trustRealm }: Connection,
+  { ca, client, trustRealm }: Connection,
+  env: Surroundings['env'],
+): TlsSetting {
+  const named = [host, ...trustRealm.map((realm) => new URL(realm).host)];
+  return {
+    ca,
+    client: client === undefined ? undefined : { host, ...client },
+    unverified: new Set(insecure ? named : []),
+    ...ownerOf(env),
+  };
+}
+
+/** How hosts are reached. */
+function transportFor(
+  registry: URL,
+  options: ConnectionOptions,
+  connection: Connection,
   env: Surroundings['env'],
 ): TransportOptions {
-  const named = [host, ...trustRealm.map((realm) => new URL(realm).host)];
+  const { pinned, timeoutMs } = connection;
   return {
     userAgent: `reg/${version}`,
     env,
     pinned,
-    tls: {
-      ca,
-      client: client === undefined ? undefined : { host, ...client },
-      unverified: new Set(insecure ? named : []),
-      ...ownerOf(env),
-    },
+    tls: tlsFor(registry, options, connection, env),
     ...(timeoutMs === undefined ? {} : { patience: { connect: timeoutMs, silence: timeoutMs } }),
   };
 }

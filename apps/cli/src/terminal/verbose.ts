@@ -14,7 +14,7 @@ import { type Paint, paintFor } from './paint.ts';
 
 /** Tells each step on stderr, as `-v` asks for; `undefined` without it, and with `-q`. */
 export function verboseFor(
-  { stderr, env }: Surroundings,
+  { stderr, env }: Pick<Surroundings, 'stderr' | 'env'>,
   { verbose = 0, quiet = false, color }: CommonOptions,
 ): ((step: TranscriptStep) => void) | undefined {
   if (verbose === 0 || quiet) return undefined;
