@@ -8,7 +8,6 @@
  */
 
 import type { Readable } from 'node:stream';
-import { addAbortSignal } from 'node:stream';
 import { type Credential, toVisible } from '@reg/core';
 import {
   CredentialsError,
@@ -23,6 +22,7 @@ import {
 import { keyedTarget } from '../credentials/name.ts';
 import { ownFile, ownHelper, unasked } from '../credentials/own.ts';
 import { placeFor } from '../credentials/place.ts';
+import { bytesFrom } from '../reading/bytes.ts';
 import type { Target } from '../registry/argument.ts';
 import { type CommonOptions, type FileOptions, filesFor } from '../registry/options.ts';
 import { Complaint, usage } from '../report/complaint.ts';
@@ -225,17 +225,11 @@ function withoutSelf<T extends { readonly env: Surroundings['env'] }>(
 const LONGEST_INPUT = 1_048_576;
 
 async function textFrom(input: Readable, signal: AbortSignal): Promise<string> {
-  const parts: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of addAbortSignal(signal, input)) {
-    const part = Buffer.from(chunk);
-    size += part.length;
-    if (size > LONGEST_INPUT) throw new Refusal('what is on stdin is too long');
-    parts.push(part);
-  }
+  const bytes = await bytesFrom(input, LONGEST_INPUT, signal);
+  if (bytes === null) throw new Refusal('what is on stdin is too long');
   try {
     // What is replaced in a secret makes another one.
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(parts));
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
     throw new Refusal('what is on stdin is not UTF-8');
   }

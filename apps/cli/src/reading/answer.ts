@@ -41,18 +41,6 @@ export async function* chunksOf({ raw }: Delivered<Body>, again: Again): AsyncGe
   }
 }
 
-/** The whole of a body, or `null` when it is more than `limit` bytes; the rest is then dropped. */
-export async function bytesOf(chunks: AsyncIterable<Uint8Array>, limit: number): Promise<Uint8Array | null> {
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of chunks) {
-    size += chunk.length;
-    if (size > limit) return null;
-    parts.push(chunk);
-  }
-  return Buffer.concat(parts);
-}
-
 /** `Content-Length`, or `null` where there is none that a number can hold. */
 export function lengthOf(answer: Pick<Delivered<unknown>, 'head'>): number | null {
   const length = headerOf(answer, 'content-length') ?? '';

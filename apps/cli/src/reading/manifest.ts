@@ -10,7 +10,8 @@ import type { Again } from '../registry/argument.ts';
 import { type Client, manifestTypes } from '../registry/client.ts';
 import { Complaint, usage } from '../report/complaint.ts';
 import { exitCode } from '../report/exit-code.ts';
-import { answerTo, bytesOf, chunksOf, good, goodAnswer, headerOf, lengthOf } from './answer.ts';
+import { answerTo, chunksOf, good, goodAnswer, headerOf, lengthOf } from './answer.ts';
+import { bytesOf } from './bytes.ts';
 import { type Digest, digestNamed, digestOf, otherContent, readDigest } from './digest.ts';
 
 /** What a registry says about a manifest. */

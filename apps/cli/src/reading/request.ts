@@ -6,13 +6,13 @@
  */
 
 import { readFile } from 'node:fs/promises';
-import { addAbortSignal } from 'node:stream';
 import { type HeaderList, toVisible } from '@reg/core';
 import { isUrl, registryTarget, type Target, urlTarget } from '../registry/argument.ts';
 import { manifestTypes } from '../registry/client.ts';
 import type { ConnectionOptions } from '../registry/options.ts';
 import { usage } from '../report/complaint.ts';
 import type { Surroundings } from '../surroundings.ts';
+import { bytesFrom } from './bytes.ts';
 
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
 
@@ -174,14 +174,7 @@ export async function bodyFrom(input: string, { stdin, signal }: Surroundings): 
       throw usage(`--input cannot be read: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of addAbortSignal(signal, stdin)) {
-    const part = Buffer.from(chunk);
-    size += part.length;
-    if (size > BODY_BYTES)
-      throw usage(`a body of more than ${BODY_BYTES / 1024 / 1024} MiB is not sent from stdin`);
-    parts.push(part);
-  }
-  return Buffer.concat(parts);
+  const body = await bytesFrom(stdin, BODY_BYTES, signal);
+  if (body !== null) return body;
+  throw usage(`a body of more than ${BODY_BYTES / 1024 / 1024} MiB is not sent from stdin`);
 }

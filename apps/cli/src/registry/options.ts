@@ -8,8 +8,9 @@
 import { isUtf8 } from 'node:buffer';
 import { accessSync, constants, createReadStream, existsSync, readFileSync, statSync } from 'node:fs';
 import { isIP } from 'node:net';
-import { addAbortSignal, type Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { toVisible } from '@reg/core';
+import { bytesFrom } from '../reading/bytes.ts';
 import { Complaint, usage } from '../report/complaint.ts';
 import { quote } from '../report/shell.ts';
 import type { Surroundings } from '../surroundings.ts';
@@ -136,15 +137,8 @@ const LONGEST_PASSWORD = 65_536;
 
 /** All of `input`, which is UTF-8, without the line end that editors and `echo` add. */
 export async function passwordFrom(input: Readable, name: string, signal: AbortSignal): Promise<string> {
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of addAbortSignal(signal, input)) {
-    const part = Buffer.from(chunk);
-    parts.push(part);
-    size += part.length;
-    if (size > LONGEST_PASSWORD) throw usage(`what is in ${name} is too long for a password`);
-  }
-  const bytes = Buffer.concat(parts);
+  const bytes = await bytesFrom(input, LONGEST_PASSWORD, signal);
+  if (bytes === null) throw usage(`what is in ${name} is too long for a password`);
   // Another encoding would make another password of it.
   if (!isUtf8(bytes)) throw usage(`the password in ${name} is not UTF-8`);
   return bytes.toString().replace(/\r?\n$/, '');

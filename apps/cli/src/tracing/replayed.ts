@@ -6,8 +6,8 @@
  */
 
 import { createReadStream } from 'node:fs';
-import { addAbortSignal, type Readable } from 'node:stream';
 import { fromJson, replay, type Transcript } from '@reg/core/transcript';
+import { bytesFrom } from '../reading/bytes.ts';
 import { Complaint, usage } from '../report/complaint.ts';
 import { exitCode } from '../report/exit-code.ts';
 import type { Surroundings } from '../surroundings.ts';
@@ -48,22 +48,16 @@ export async function replayed(file: string, surroundings: Surroundings): Promis
 }
 
 async function textOf(file: string, { stdin, signal }: Surroundings): Promise<string> {
-  const parts: Uint8Array[] = [];
-  let size = 0;
+  let bytes: Buffer | null;
   try {
-    const stream: Readable = file === '-' ? stdin : createReadStream(file);
-    for await (const chunk of addAbortSignal(signal, stream)) {
-      const part = Buffer.from(chunk);
-      parts.push(part);
-      size += part.length;
-      if (size > LONGEST) throw usage(`--replay: ${shown(file)} is longer than any trace`);
-    }
+    bytes = await bytesFrom(file === '-' ? stdin : createReadStream(file), LONGEST, signal);
   } catch (error) {
-    if (error instanceof Complaint || signal.aborted) throw error;
+    if (signal.aborted) throw error;
     const why = error instanceof Error && 'code' in error ? String(error.code) : String(error);
     throw usage(`--replay: ${shown(file)} cannot be read (${why})`);
   }
-  return Buffer.concat(parts).toString();
+  if (bytes === null) throw usage(`--replay: ${shown(file)} is longer than any trace`);
+  return bytes.toString();
 }
 
 function shown(file: string): string {
