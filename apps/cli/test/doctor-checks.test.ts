@@ -543,3 +543,12 @@ describe('credentials', () => {
     expect(spanOf(ms)).toBe(text);
   });
 });
+
+test.each([
+  ['registry.example', {}, 'registry.example'],
+  ['registry.example', { plainHttp: true }, 'http://registry.example'],
+  ['http://registry.example', {}, 'http://registry.example'],
+])('what is trusted for %s %j is the origin that was looked at', (text, options, name) => {
+  const { commands } = aboutOf(anyTarget(text, options), options);
+  expect(commands.trust('https://auth.example')).toBe(`reg trust add ${name} https://auth.example`);
+});

@@ -335,4 +335,11 @@ describe('a hint is safe to paste', () => {
     expect(hintFor(failure, again)).toContain(`reg trust add r 'https://a$(touch$`);
     expect(hintFor(failure, again)).toContain(`'\\''b.example'   #`);
   });
+
+  test('a registry whose host no reference can have is named by its origin', () => {
+    const [registry, realm] = ['https://a_b.example', 'https://auth.example'];
+    const pair = { registry, realm };
+    const failure: Failure = { kind: 'realm-untrusted', registry, realm, reason: 'unrelated', pair };
+    expect(hintFor(failure, again)).toContain(`reg trust add ${registry} ${realm}`);
+  });
 });

@@ -30,7 +30,7 @@ import {
   verify,
 } from '../credentials/verify.ts';
 import { complaintAbout, complaintFrom } from '../registry/answer.ts';
-import { type Again, againFor } from '../registry/argument.ts';
+import { type Again, againFor, registryIn } from '../registry/argument.ts';
 import { type Client, openClient } from '../registry/client.ts';
 import {
   type CommonOptions,
@@ -274,7 +274,7 @@ function pairIn(error: unknown): RealmPair | null {
 async function agree(error: unknown, pair: RealmPair, task: Task): Promise<void> {
   const { target, options, again, surroundings } = task;
   const { stdin, stderr } = surroundings;
-  const line = `reg trust add ${quote(trustName(target))} ${quote(pair.realm)} && ${again.command}${asUser(options)}`;
+  const line = `reg trust add ${quote(registryIn(target, {}))} ${quote(pair.realm)} && ${again.command}${asUser(options)}`;
   const hint = `${line}   # if that server may see your credential`;
   const complaint = complaintFrom(error, again);
   if (!(complaint instanceof Complaint)) throw complaint;
@@ -295,11 +295,6 @@ async function agree(error: unknown, pair: RealmPair, task: Task): Promise<void>
       code: 'realm-untrusted',
       hint,
     });
-}
-
-/** As `reg trust` takes it. */
-function trustName({ url, registry }: Named): string {
-  return endpoint({ registry }, 'ping').origin === url.origin ? registry : url.origin;
 }
 
 /** Asks for a token with the scope, or where there are none for the repository itself. */

@@ -5,7 +5,7 @@
  */
 
 import { toVisible } from '@reg/core';
-import { type AnyTarget, againFor } from '../registry/argument.ts';
+import { type AnyTarget, againFor, registryIn } from '../registry/argument.ts';
 import type { NetworkOptions } from '../registry/options.ts';
 import { quote } from '../report/shell.ts';
 
@@ -71,7 +71,7 @@ export function aboutOf(target: AnyTarget, options: AboutOptions): About {
       login: `${again.login} -u NAME --password-stdin < FILE`,
       logout: line('reg', 'logout', name, ...files),
       trace: again.trace,
-      trust: (realm) => line('reg', 'trust', 'add', options.plainHttp === true ? url.origin : name, realm),
+      trust: (realm) => line('reg', 'trust', 'add', registryIn(target, {}), realm),
       renamed(host) {
         const other = shown.replace(url.hostname, () => host);
         return againFor('doctor', { ...target, shown: other }, options, flags).command;

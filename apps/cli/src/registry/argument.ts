@@ -88,7 +88,10 @@ export function registryTarget(text: string, options: ConnectionOptions): Target
 }
 
 /** The registry of `target` as it is written in a command that has `options`: its name, or its origin if that says more. */
-function registryIn({ url, registry }: Pick<Target, 'url' | 'registry'>, options: ConnectionOptions): string {
+export function registryIn(
+  { url, registry }: Pick<Target, 'url' | 'registry'>,
+  options: ConnectionOptions,
+): string {
   try {
     return endpoint({ registry }, 'ping', schemeFor(options)).origin === url.origin ? registry : url.origin;
   } catch (error) {

@@ -6,10 +6,10 @@
  * failure alone, `reg doctor` finds it.
  */
 
-import { endpoint, type Failure, type RealmPair } from '@reg/core';
+import type { Failure, RealmPair } from '@reg/core';
 import { isMendedByTrust } from '../report/exit-code.ts';
 import { quote } from '../report/shell.ts';
-import type { Again } from './argument.ts';
+import { type Again, registryIn } from './argument.ts';
 
 export function hintFor(failure: Failure, again: Again): string {
   const { command } = again;
@@ -52,8 +52,8 @@ export function hintFor(failure: Failure, again: Again): string {
 }
 
 function trusting({ registry, realm }: RealmPair): string {
-  const { host } = new URL(registry);
-  const name = endpoint({ registry: host }, 'ping').origin === registry ? host : registry;
+  const url = new URL(registry);
+  const name = registryIn({ url, registry: url.host }, {});
   return `reg trust add ${quote(name)} ${quote(realm)}   # if that server may see your credential`;
 }
 
