@@ -7,6 +7,7 @@ import { matchesSchema } from './schema.ts';
 const password = canary('password');
 const config = '.docker/config.json';
 const auth = 'run/containers/auth.json';
+const own = '.config/reg/credentials.json';
 const login = (user = 'alice') => entry(user, password);
 
 describe('reg logout forgets a registry wherever it is stored', () => {
@@ -54,6 +55,33 @@ describe('reg logout forgets a registry wherever it is stored', () => {
     expect((await reg(['status', 'ghcr.io'])).stdout).toContain('› reg');
     expect(await reg(['logout', 'ghcr.io'])).toMatchObject({ code: 0 });
     expect(read('kept-docker-credential-keeper')).toBeNull();
+  });
+
+  test('in what docker-credential-reg keeps, though no config names it', async () => {
+    const { reg, read, write } = homeFor();
+    write(own, { auths: { 'ghcr.io': login('old'), 'quay.io': login() } });
+    const ran = await reg(['logout', 'ghcr.io']);
+    expect(ran).toEqual({
+      code: 0,
+      stdout: '',
+      stderr: '✓ ghcr.io: forgotten in ~/.config/reg/credentials.json\n',
+    });
+    expect(read(own)).toEqual({ auths: { 'quay.io': login() } });
+    write(config, { auths: { 'ghcr.io': login() } });
+    expect(await reg(['logout', '--all'])).toMatchObject({ code: 0 });
+    expect([read(own), read(config)]).toEqual([{ auths: {} }, { auths: {} }]);
+    write(own, '{');
+    const broken = await reg(['logout', 'ghcr.io']);
+    expect(broken).toMatchObject({ code: 8 });
+    expect(broken.stderr).toContain('ghcr.io may still be in ~/.config/reg/credentials.json');
+  });
+
+  test('not there, where a file or a folder is named', async () => {
+    const { reg, read, write } = homeFor();
+    write(own, { auths: { 'ghcr.io': login() } });
+    const file = write('other.json', { auths: { 'ghcr.io': login() } });
+    expect(await reg(['logout', 'ghcr.io', '--authfile', file])).toMatchObject({ code: 0 });
+    expect(read(own)).toEqual({ auths: { 'ghcr.io': login() } });
   });
 
   test('several, in JSON', async () => {

@@ -66,6 +66,28 @@ describe('reg status lists what is stored', () => {
     expect(ran.stderr).toBe('');
   });
 
+  test('what docker-credential-reg keeps, for whoever asks it', async () => {
+    const { reg, write, folder } = homeFor();
+    write('.config/reg/credentials.json', { auths: { 'ghcr.io': login('kept') } });
+    expect((await reg(['status'])).stdout).toContain(
+      'ghcr.io   kept  ~/.config/reg/credentials.json  password  –        docker-credential-reg\n',
+    );
+    write(config, { auths: { 'ghcr.io': login('alice') } });
+    const ran = await reg(['status', 'ghcr.io', '-o', 'json']);
+    expect(matchesSchema('status', ran.stdout)).toMatchObject({
+      credentials: [
+        { username: 'alice', usedBy: ['reg', 'docker', 'podman'] },
+        {
+          source: `${folder}/.config/reg/credentials.json`,
+          username: 'kept',
+          usedBy: ['docker-credential-reg'],
+          shadowedBy: null,
+        },
+      ],
+      differences: [],
+    });
+  });
+
   test('of one registry, with its namespaces', async () => {
     const { reg, write } = homeFor();
     write(auth, { auths: { 'quay.io': login('a'), 'quay.io/team': login('b'), 'ghcr.io': login('c') } });
@@ -236,6 +258,16 @@ describe('reg status --check', () => {
     expect(await reg(['status', '--check'])).toMatchObject({
       code: 0,
       stdout: expect.stringContaining('✓ accepted'),
+    });
+  });
+
+  test('what docker-credential-reg keeps', async () => {
+    const { host } = await registryFor({ auth: 'basic', users: { alice: password } });
+    const { reg, write } = homeFor();
+    write('.config/reg/credentials.json', { auths: { [host]: login('alice', 'wrong') } });
+    expect(await reg(['status', '--check'])).toMatchObject({
+      code: 4,
+      stdout: expect.stringContaining('✗ refused'),
     });
   });
 

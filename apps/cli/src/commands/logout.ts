@@ -6,10 +6,11 @@
  */
 
 import { toVisible } from '@reg/core';
-import { CredentialsError, eraseCredential, listCredentials } from '../credentials/keep.ts';
+import { CredentialsError, eraseCredential } from '../credentials/keep.ts';
 import { namedTarget } from '../credentials/name.ts';
 import { ownHelper } from '../credentials/own.ts';
-import { placeFor, shownPlace } from '../credentials/place.ts';
+import { type Place, placeFor, shownPlace } from '../credentials/place.ts';
+import { ownFileFor, type Stored, type StoredEntry, storedCredentials } from '../credentials/stored.ts';
 import { type CommonOptions, type FileOptions, filesFor } from '../registry/options.ts';
 import { storeAt } from '../registry/store.ts';
 import { Complaint, usage } from '../report/complaint.ts';
@@ -56,7 +57,7 @@ export async function logout(
     throw usage('a registry is missing', 'reg logout ghcr.io   # or --all');
   const named = registries.map((text) => namedTarget(text, {}, 'containers'));
   const targets = new Map(named.map(({ name, url }) => [name, url.origin]));
-  const { credentials: before, problems } = await stored(options, surroundings);
+  const { credentials: before, problems } = await storedCredentials(options, surroundings);
   const names = all ? [...new Set(before.map(({ registry }) => registry))] : [...targets.keys()];
 
   const outcomes: Outcome[] = [];
@@ -88,22 +89,23 @@ export async function logout(
   return complain(outcomes, unread, options, env);
 }
 
-type Listing = Awaited<ReturnType<typeof listCredentials>>;
-type Entry = Listing['credentials'][number];
-
-function stored(options: FileOptions, { env, signal }: Surroundings): Promise<Listing> {
-  return listCredentials({ ...filesFor(options, env), signal });
-}
-
 async function forget(
   registry: string,
-  before: readonly Entry[],
+  before: readonly StoredEntry[],
   options: FileOptions,
   surroundings: Surroundings,
 ): Promise<Outcome> {
   const { path: _, flavor: __, ...owner } = filesFor(options, surroundings.env);
   const entries = before.filter((entry) => entry.registry === registry);
-  if (entries.length === 0) return forgetUnlisted(registry, options, surroundings);
+  const own = ownFileFor(options, surroundings.env);
+  const unlisted = [
+    ...(entries.every(({ source }) => source === own) ? [placeFor(options, surroundings.env)] : []),
+    ...(own === null || entries.some(({ source }) => source === own)
+      ? []
+      : [{ ...owner, path: own, flavor: 'docker' } as const]),
+  ];
+  const others = [];
+  for (const place of unlisted) others.push(await forgetUnlisted(registry, place));
   const reasons = new Map<string, string>();
   const done = new Set<string>();
   for (const { source, format } of entries) {
@@ -124,23 +126,26 @@ async function forget(
       reasons.set(source, error.message);
     }
   }
-  const { credentials: after } = await stored(options, surroundings);
-  const isLeft = (one: Entry): boolean =>
+  const { credentials: after } = await storedCredentials(options, surroundings);
+  const isLeft = (one: StoredEntry): boolean =>
     after.some(
       ({ source, key, helper }) => source === one.source && key === one.key && helper === one.helper,
     );
   return {
     registry,
-    erased: places(entries.filter((entry) => !isLeft(entry))),
-    left: places(entries.filter(isLeft)).map((kept) => ({
-      ...kept,
-      why: reasons.get(kept.source) ?? 'its helper keeps it',
-    })),
+    erased: [...others.flatMap(({ erased }) => erased), ...places(entries.filter((entry) => !isLeft(entry)))],
+    left: [
+      ...others.flatMap(({ left }) => left),
+      ...places(entries.filter(isLeft)).map((kept) => ({
+        ...kept,
+        why: reasons.get(kept.source) ?? 'its helper keeps it',
+      })),
+    ],
   };
 }
 
 /** Each place once, however many names the registry has there. */
-function places(entries: readonly Entry[]): readonly Kept[] {
+function places(entries: readonly StoredEntry[]): readonly Kept[] {
   const kept = new Map(entries.map(({ source, helper }) => [`${helper} ${source}`, { source, helper }]));
   return [...kept.values()];
 }
@@ -152,21 +157,15 @@ const fixed = {
 } as const;
 
 /** A helper may keep what it does not list, and a file that cannot be read may hold anything. */
-async function forgetUnlisted(
-  registry: string,
-  options: FileOptions,
-  { env }: Surroundings,
-): Promise<Outcome> {
-  const place = placeFor(options, env);
-  const unknown: Outcome = { registry, erased: [], left: [] };
+async function forgetUnlisted(registry: string, place: Place): Promise<Pick<Outcome, 'erased' | 'left'>> {
   // Docker's file has no namespaces.
-  if (place.flavor === 'docker' && registry.includes('/')) return unknown;
+  if (place.flavor === 'docker' && registry.includes('/')) return { erased: [], left: [] };
   try {
-    const erased = await eraseCredential(registry, place);
-    return erased ? { ...unknown, erased: [{ source: 'a helper', helper: null }] } : unknown;
+    const isErased = await eraseCredential(registry, place);
+    return { erased: isErased ? [{ source: 'a helper', helper: null }] : [], left: [] };
   } catch (error) {
     if (!(error instanceof CredentialsError)) throw error;
-    return { ...unknown, left: [{ source: error.path, helper: null, why: error.fault }] };
+    return { erased: [], left: [{ source: error.path, helper: null, why: error.fault }] };
   }
 }
 
@@ -177,7 +176,7 @@ function shownKept({ source, helper }: Kept, env: Surroundings['env']): string {
 /** Namespaces of `registry` that are stored, and not forgotten with it. */
 function namespacesOf(
   registry: string,
-  before: readonly Entry[],
+  before: readonly StoredEntry[],
   names: readonly string[],
 ): readonly string[] {
   const all = new Set(before.map((entry) => entry.registry));
@@ -187,7 +186,7 @@ function namespacesOf(
 /** What is left is an error, after what was done; so is what could not be looked into. */
 function complain(
   outcomes: readonly Outcome[],
-  unread: Listing['problems'],
+  unread: Stored['problems'],
   { output }: LogoutOptions,
   env: Surroundings['env'],
 ): ExitCode | undefined {

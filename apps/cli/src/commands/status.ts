@@ -7,9 +7,16 @@
 
 import { toVisible } from '@reg/core';
 import type { Keychain } from '@reg/core/driver';
-import { CredentialsError, defaultKeychain, dockerKeychain, listCredentials } from '../credentials/keep.ts';
+import { CredentialsError, defaultKeychain, dockerKeychain } from '../credentials/keep.ts';
 import { namedTarget } from '../credentials/name.ts';
 import { shownPlace } from '../credentials/place.ts';
+import {
+  type StoredEntry as Entry,
+  ownProgram,
+  type Stored,
+  storedCredentials,
+  type User,
+} from '../credentials/stored.ts';
 import { verify } from '../credentials/verify.ts';
 import { complaintAbout, complaintFrom } from '../registry/answer.ts';
 import { againFor, registryTarget } from '../registry/argument.ts';
@@ -32,9 +39,6 @@ export interface StatusOptions extends FileOptions, ConnectionOptions, CommonOpt
   readonly check?: boolean;
   readonly output: 'text' | 'json';
 }
-
-type Listing = Awaited<ReturnType<typeof listCredentials>>;
-type Entry = Listing['credentials'][number];
 
 /** What became of a credential at its registry. */
 interface Checked {
@@ -65,9 +69,9 @@ export async function status(
   options: StatusOptions,
   surroundings: Surroundings,
 ): Promise<ExitCode | undefined> {
-  const { env, stdout, stderr, signal } = surroundings;
+  const { env, stdout, stderr } = surroundings;
   const name = registry === undefined ? null : namedTarget(registry, options, 'containers').name;
-  const { credentials, problems } = await listCredentials({ ...filesFor(options, env), signal });
+  const { credentials, problems } = await storedCredentials(options, surroundings);
   const selected = credentials.filter(
     (entry) => name === null || entry.registry === name || entry.registry.startsWith(`${name}/`),
   );
@@ -209,6 +213,7 @@ function keychainOf(
   env: Surroundings['env'],
 ): Keychain {
   const files = filesFor(options, env);
+  if (usedBy.includes(ownProgram)) return dockerKeychain({ path: source, env });
   if (usedBy.includes('default')) return defaultKeychain(files);
   const variable = env[source];
   if (format === 'variable' && variable !== undefined) {
@@ -238,7 +243,7 @@ function shownEntry({ source, helper, key }: Entry, env: Surroundings['env']): s
 function statusJson(
   rows: readonly Row[],
   differences: readonly Difference[],
-  problems: Listing['problems'],
+  problems: Stored['problems'],
 ): object {
   const placeOf = ({ source, key, helper }: Entry) => ({ source, key, helper });
   return {
@@ -263,7 +268,7 @@ function statusJson(
   };
 }
 
-function readerName(reader: Entry['usedBy'][number]): 'reg' | 'docker' | 'podman' {
+function readerName(reader: User): string {
   return reader === 'default' ? 'reg' : reader;
 }
 
