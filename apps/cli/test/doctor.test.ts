@@ -1,7 +1,7 @@
 /** `reg doctor` as a command: what it asks for, what it prints, and how it ends. What it finds is in `doctor-cases.test.ts`. */
 
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type RequestListener } from 'node:http';
+import { createServer, type RequestListener, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -436,6 +436,51 @@ describe('what it finds at the registry', () => {
     const trust = ['--trust-realm', registry.pair.realm];
     const { check } = await doctor([`${registry.host}/team/app`, ...trust], home);
     expect(check('creds.accepted')?.cause).toBe('wrong-password');
+  });
+
+  test.each([
+    [(response: ServerResponse): unknown => response.destroy(), 'connection-broken', 'not known: '],
+    [
+      (response: ServerResponse): unknown => response.writeHead(502).end(),
+      'registry-error',
+      'not known: it answers 502 to it',
+    ],
+  ] as const)('%#: a password without a verdict is not called good', async (answer, cause, words) => {
+    const host = await serve((request, response) => {
+      if (request.headers.authorization !== undefined) answer(response);
+      else response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="x"' }).end();
+    });
+    const made = canary('made up');
+    allow(made, `http://${host}`);
+    const { diagnosis, check } = await doctor(
+      [`${host}/team/app`, '--retries', '0'],
+      homeWith({ [host]: login('alice', made) }),
+    );
+    expect(check('creds.accepted')).toMatchObject({ status: 'skipped' });
+    expect(check('creds.accepted')?.summary).toContain(words);
+    expect(diagnosis.checks.filter(({ status }) => status === 'problem')).toMatchObject([
+      { id: 'repository.access', cause },
+    ]);
+  });
+
+  test('a password that was kept from a proxy is not called good', async () => {
+    const proxy = await serve((_, response) => {
+      response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="x"' }).end();
+    });
+    const { stdout } = await run(['doctor', 'registry.test/team/app', '--plain-http', '-o', 'json'], {
+      env: {
+        HOME: homeWith({ 'registry.test': login('alice', canary('made up')) }),
+        http_proxy: `http://${proxy}`,
+      },
+    });
+    const { checks } = matchesSchema('doctor', stdout) as Diagnosis;
+    expect(checks.find(({ id }) => id === 'creds.accepted')).toMatchObject({
+      status: 'skipped',
+      summary: expect.stringContaining('not known: '),
+    });
+    expect(checks.filter(({ status }) => status === 'problem')).toMatchObject([
+      { id: 'repository.access', cause: 'proxy-in-the-way' },
+    ]);
   });
 
   test('Q34: of a given password that breaks a public pull, that it is not needed', async () => {

@@ -229,8 +229,24 @@ export function decideAcceptance(
     return { ...decision, cause: 'wrong-password', fix };
   }
   if (isAbout(failure, 'credential-unusable', 'credential-unavailable')) return problemOf(failure, about);
+  if (failure !== null && !isPast(failure, asked.tokens)) {
+    return skipped(`not known: ${problemOf(failure, about).summary}`);
+  }
   if (!asked.identified) return skipped('nobody asked for it');
+  const status = asked.head?.status ?? 0;
+  if (status >= 500 && asked.tokens.length === 0) return skipped(`not known: it answers ${status} to it`);
   return ok(asked.tokens.length > 0 ? 'the token server takes it' : 'the registry takes it');
+}
+
+/** Whether a request that failed was past the question of who asks. */
+function isPast(failure: Failure, tokens: Answered['tokens']): boolean {
+  if (failure.kind === 'denied') return true;
+  const hasToken = (tokens.at(-1)?.answer.head.status ?? 0) === 200;
+  return (
+    hasToken &&
+    (isAbout(failure, 'redirect-refused', 'limit') ||
+      (isAbout(failure, 'network') && failure.to === 'registry'))
+  );
 }
 
 type Refusal = Extract<Failure, { kind: 'credential-rejected' | 'token-refused' }>;

@@ -39,7 +39,7 @@ export interface Answered {
   readonly responses: readonly RecordedResponse[];
   /** The responses of token servers, in order, with the URL that was asked. */
   readonly tokens: readonly { readonly url: string; readonly answer: RecordedTokenAnswer }[];
-  /** Whether a credential was sent. */
+  /** Whether a credential was sent and answered; what the answer is worth is not said. */
   readonly identified: boolean;
   /** By what the driver judged; `null` where nothing was recorded. */
   readonly policy: Policy | null;
@@ -70,17 +70,21 @@ function answeredBy(
   const responses: RecordedResponse[] = [];
   const tokens: { url: string; answer: RecordedTokenAnswer }[] = [];
   let identified = false;
+  let holdsToken = false;
   for (const step of transcript?.steps ?? []) {
     if (step.machine === 'seam') {
       // A ready token is sent as it is.
-      if (step.phase === 'credential' && step.found?.type === 'registry') identified = true;
+      if (step.phase === 'credential' && step.found?.type === 'registry') holdsToken = true;
       continue;
     }
     if (step.phase === 'begin' || step.phase === 'obtaining') continue;
     const { authorization, form } = step.effect;
-    if (authorization?.scheme === 'basic' || form !== null) identified = true;
     if (step.answer.type === 'response') responses.push(step.answer);
-    if (step.answer.type === 'token-response') tokens.push({ url: step.effect.url, answer: step.answer });
+    else if (step.answer.type === 'token-response')
+      tokens.push({ url: step.effect.url, answer: step.answer });
+    // A send is recorded before it is known to go out: what a proxy is not told, nobody has seen.
+    else continue;
+    if (holdsToken || authorization?.scheme === 'basic' || form !== null) identified = true;
   }
   return {
     url,
