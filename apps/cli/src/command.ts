@@ -46,7 +46,7 @@ async function getCredential(surroundings: Surroundings): Promise<number> {
 /** `reg __complete -- words…`, at each press of TAB: a candidate a line, and nothing else, whatever happens. */
 async function answerShell(words: readonly string[], surroundings: Surroundings): Promise<number> {
   try {
-    const { complete } = await import('./complete.ts');
+    const { complete } = await import('./completion/complete.ts');
     surroundings.stdout.write((await complete(words, surroundings)).map((line) => `${line}\n`).join(''));
   } catch {
     // The shell has nothing to show it on.

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { isMissing } from '../../../packages/testing/test/docker-registry.ts';
-import { complete } from '../src/complete.ts';
+import { complete } from '../src/completion/complete.ts';
 import { ended, start } from './process.ts';
 import { registryFor, run } from './run.ts';
 import { openTerminal } from './tmux.ts';

@@ -9,11 +9,16 @@ export function commandAt(
 ): { readonly command: Command; readonly depth: number } {
   let command = root;
   for (const [depth, word] of words.entries()) {
-    const next = command.commands.find((one) => one.name() === word || one.aliases().includes(word));
+    const next = commandNamed(command, word);
     if (next === undefined) return { command, depth };
     command = next;
   }
   return { command, depth: words.length };
+}
+
+/** The command that `word` calls, by its name or another, among those of `group`. */
+export function commandNamed(group: Command, word: string): Command | undefined {
+  return group.commands.find((one) => one.name() === word || one.aliases().includes(word));
 }
 
 /** `reg cache clear`. */

@@ -6,9 +6,10 @@
  */
 
 import type { Argument, Command, Option } from 'commander';
-import type { Surroundings } from './surroundings.ts';
-import { helpTopics } from './tree/names.ts';
-import { treeFor } from './tree/root.ts';
+import type { Surroundings } from '../surroundings.ts';
+import { commandNamed } from '../tree/find.ts';
+import { helpTopics } from '../tree/names.ts';
+import { treeFor } from '../tree/root.ts';
 
 /** One word that may stand there, and what it is, for people. */
 interface Candidate {
@@ -92,10 +93,6 @@ function placeOf(words: readonly string[], root: Command): Place {
   return { ...at, option, begun: current, before: '' };
 }
 
-function commandNamed(command: Command, word: string): Command | undefined {
-  return command.commands.find((one) => one.name() === word || one.aliases().includes(word));
-}
-
 function optionNamed(command: Command, word: string): Option | undefined {
   return command.options.find((option) => nameIn(option, word) !== undefined);
 }
@@ -161,7 +158,7 @@ async function valuesOf(
   const wantsRegistry = kinds.includes('registry');
   const wantsMore = ['repository', 'reference', 'url'].some((kind) => kinds.includes(kind));
   if (!wantsRegistry && !wantsMore) return [];
-  const { knownNames } = await import('./completion/known.ts');
+  const { knownNames } = await import('./known.ts');
   const { registries, repositories } = await knownNames(surroundings);
   return [
     ...(wantsRegistry ? registries.map((value) => ({ value, about: 'a registry' })) : []),
