@@ -10,7 +10,7 @@ import { renderJson, renderText } from '../doctor/render.ts';
 import { runChecks, withNeeds } from '../doctor/run.ts';
 import { Scene } from '../doctor/scene.ts';
 import { againFor, anyTarget } from '../registry/argument.ts';
-import { givenCredential, type NetworkOptions } from '../registry/options.ts';
+import { givenCredential, type NetworkOptions, originIn } from '../registry/options.ts';
 import { usage } from '../report/complaint.ts';
 import { type ExitCode, exitCode } from '../report/exit-code.ts';
 import type { Surroundings } from '../surroundings.ts';
@@ -85,8 +85,7 @@ function readCheck(text: string): CheckId {
 
 /** The origin of a page. */
 function readPage(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : null;
-  const isWeb = url?.protocol === 'https:' || url?.protocol === 'http:';
-  if (url !== null && isWeb && url.href === `${url.origin}/`) return url.origin;
+  const origin = originIn(text);
+  if (origin !== null) return origin;
   throw usage('--browser takes the origin of a page, as in https://app.example');
 }

@@ -14,6 +14,7 @@ import { bytesFrom } from '../reading/bytes.ts';
 import { Complaint, usage } from '../report/complaint.ts';
 import { quote } from '../report/shell.ts';
 import type { Surroundings } from '../surroundings.ts';
+import type { Color } from '../terminal/paint.ts';
 import { type Owner, ownerOf } from './owner.ts';
 
 /** What every command takes. */
@@ -21,7 +22,7 @@ export interface CommonOptions {
   readonly quiet?: boolean;
   /** How often `-v` was given. */
   readonly verbose?: number;
-  readonly color?: 'auto' | 'always' | 'never';
+  readonly color?: Color;
   /** False with `--no-input`. */
   readonly input?: boolean;
 }
@@ -303,13 +304,17 @@ function readPin(text: string): readonly [string, string] {
 }
 
 /** An origin for `--trust-realm`: a scheme, a host, perhaps a port. */
-export function readOrigin(text: string): string {
+function readOrigin(text: string): string {
+  const origin = originIn(text);
+  if (origin !== null) return origin;
+  // What has a `@` in it may have a password before it.
+  const shown = text.includes('@') ? 'what was given' : `'${text}'`;
+  throw usage(`--trust-realm takes the origin of a token server, not ${shown}`);
+}
+
+/** An origin of the web that `text` is and no more; `null` for what is none. */
+export function originIn(text: string): string | null {
   const url = URL.canParse(text) ? new URL(text) : null;
   const web = url?.protocol === 'https:' || url?.protocol === 'http:';
-  if (url === null || !web || url.href !== `${url.origin}/`) {
-    // What has a `@` in it may have a password before it.
-    const shown = text.includes('@') ? 'what was given' : `'${text}'`;
-    throw usage(`--trust-realm takes the origin of a token server, not ${shown}`);
-  }
-  return url.origin;
+  return url !== null && web && url.href === `${url.origin}/` ? url.origin : null;
 }
