@@ -14,7 +14,7 @@ import { isMissing, startDistribution } from '../../../packages/testing/test/doc
 import { quote } from '../src/report/shell.ts';
 import { type Home, homeFor } from './logins.ts';
 import { commandLine } from './process.ts';
-import { hintIn } from './run.ts';
+import { hintIn, registryFor } from './run.ts';
 
 const execFileAsync = promisify(execFile);
 
@@ -133,6 +133,21 @@ describe.skipIf(missing)('skopeo and a registry with passwords', () => {
     expect(ran.stdout).toContain('✓ repository:team/app:pull,push is granted');
     const list = ['list-tags', '--tls-verify=false', `docker://${host}/team/app`];
     expect(JSON.parse(await skopeoIn(home)(...list))).toMatchObject({ Tags: ['1'] });
+  });
+
+  test('an identity token that reg login stored in Docker’s file is what Skopeo asks for tokens with', async () => {
+    const identityToken = canary('identity token');
+    const { host, pair } = await registryFor({
+      auth: 'oauth2',
+      users: { bob: { password: 'x', identityToken } },
+      repositories: { 'team/app': { tags: ['1'], access: { bob: ['pull'] } } },
+    });
+    const home = homeFor();
+    const tags = () => skopeoIn(home)('list-tags', '--tls-verify=false', `docker://${host}/team/app`);
+    await expect(tags()).rejects.toThrow('denied');
+    const args = ['login', host, '--identity-token-stdin', '--trust-realm', pair.realm];
+    expect(await home.reg(args, { stdin: identityToken })).toMatchObject({ code: 0 });
+    expect(JSON.parse(await tags())).toMatchObject({ Tags: ['1'] });
   });
 
   test('over TLS, under an authority of its own', async () => {

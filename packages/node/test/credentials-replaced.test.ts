@@ -65,7 +65,7 @@ describe('in a file', () => {
       HttpHeaders: { x: '1' },
       auths: {
         'other.example': { auth: 'x' },
-        'reg.example': { identitytoken: 'old', email: 'a@b.example' },
+        'reg.example': { auth: btoa('alice:'), identitytoken: 'old', email: 'a@b.example' },
       },
     });
     const keychain = dockerKeychain({ path });
@@ -74,7 +74,7 @@ describe('in a file', () => {
       HttpHeaders: { x: '1' },
       auths: {
         'other.example': { auth: 'x' },
-        'reg.example': { identitytoken: 'new', email: 'a@b.example' },
+        'reg.example': { auth: btoa('alice:'), identitytoken: 'new', email: 'a@b.example' },
       },
     });
   });

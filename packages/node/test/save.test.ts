@@ -92,7 +92,7 @@ describe('the entry', () => {
   test.each([
     [password('al ice', 'p:a$s'), { auth: base64('al ice:p:a$s') }],
     [password('robot$ci', 'pässwörd ☃ 😀'), { auth: base64('robot$ci:pässwörd ☃ 😀') }],
-    [identity, { identitytoken: 'refresh' }],
+    [identity, { auth: base64('<token>:'), identitytoken: 'refresh' }],
     [registryToken, { registrytoken: 'ready' }],
   ])('%o as Docker writes it, and as it is found again (100, 101, 106 to 108)', async (credential, entry) => {
     const path = config();
@@ -133,11 +133,11 @@ describe('the entry', () => {
   });
 
   test.each([[{}], [{ auth: 'no base64' }], [{ auth: 7, username: ['alice'] }], [{ username: 'al:ice' }]])(
-    'of an identity token without a user that can be read gets none in a Docker config: %j',
+    'of an identity token without a user that can be read has that of a helper: %j',
     async (old) => {
       const path = config({ auths: { 'r.example': { ...old, identitytoken: 'old' } } });
       await saveCredential('r.example', identity, { path });
-      expect(auths(path)).toEqual({ 'r.example': { identitytoken: 'refresh' } });
+      expect(auths(path)).toEqual({ 'r.example': { auth: base64('<token>:'), identitytoken: 'refresh' } });
     },
   );
 

@@ -67,7 +67,7 @@ export async function saveCredential(
     const config = keeper === undefined ? before : withHelper(path, before, names, flavor, keeper);
     const named = helperIn(path, config, names.registry, flavor, { without: options.withoutHelpers });
     if (named === null) {
-      const entry = entryOf(credential, flavor, userIn(path, config, names, flavor));
+      const entry = entryOf(credential, userIn(path, config, names, flavor));
       const saved = { path, key: names.key, helper: null };
       return { config: withEntry(path, config, names.key, entry), work: async () => saved };
     }
@@ -258,16 +258,14 @@ interface Entry {
 }
 
 /** @param user whose the entry was, `null` when that is not known */
-function entryOf(credential: Credential, flavor: Flavor, user: string | null): Entry {
+function entryOf(credential: Credential, user: string | null): Entry {
   switch (credential.type) {
     case 'password':
       return { auth: base64(`${credential.username}:${credential.password}`) };
     case 'identity':
-      // Docker keeps the user beside the token, without the password. Podman skips an entry without one, and does not read
-      // its identity token.
-      if (user !== null) return { auth: base64(`${user}:`), identitytoken: credential.token };
-      if (flavor === 'containers') return { auth: base64(`${tokenUser}:`), identitytoken: credential.token };
-      return { identitytoken: credential.token };
+      // Docker keeps the user beside the token, without the password, and does not ask who it is. Podman and skopeo read
+      // Docker's file too, and skip an entry without one.
+      return { auth: base64(`${user ?? tokenUser}:`), identitytoken: credential.token };
     case 'registry':
       return { registrytoken: credential.token };
   }
