@@ -18,9 +18,10 @@ import {
 import { anonymousKeychain, type Keychain } from '@reg/core/driver';
 import { readClaims } from '@reg/core/transcript';
 import { addTrust, TrustError, trustFile } from '@reg/node/network';
-import { CredentialsError, defaultKeychain, saveCredential } from '../credentials/keep.ts';
+import { CredentialsError, defaultKeychain, eraseCredential, saveCredential } from '../credentials/keep.ts';
 import { type Named, namedTarget } from '../credentials/name.ts';
 import { type Place, placeFor, shownPlace } from '../credentials/place.ts';
+import { ownFileFor, ownProgram } from '../credentials/stored.ts';
 import {
   type Anonymous,
   askAnonymously,
@@ -94,6 +95,7 @@ export async function login(
   if (options.output === 'text' && options.quiet !== true) {
     stderr.write(`next: reg doctor ${quote(`${target.registry}/OWNER/IMAGE`)}\n`);
   }
+  if (options.store === 'file') await forgetOwn(target, options, surroundings);
   const shadow = await shadowOf(target, options, surroundings);
   if (shadow !== null && options.quiet !== true) stderr.write(`warning: ${shadow}\n`);
 }
@@ -379,6 +381,26 @@ async function store(
       );
     }
     throw error;
+  }
+}
+
+/** What this command kept as a helper would be found again as soon as a config names it, in place of what the file has now. */
+async function forgetOwn(
+  { name, namespace }: Named,
+  options: LoginOptions,
+  { env, stderr }: Surroundings,
+): Promise<void> {
+  const path = ownFileFor(options, env);
+  if (path === null || namespace !== '') return;
+  const say = (text: string): void => {
+    if (options.quiet !== true) stderr.write(`${text}\n`);
+  };
+  try {
+    const isErased = await eraseCredential(name, { path, env });
+    if (isErased) say(`reg: what ${ownProgram} kept for ${name} is forgotten, in ${shownPlace(path, env)}`);
+  } catch (error) {
+    if (!(error instanceof CredentialsError)) throw error;
+    say(`warning: what ${ownProgram} keeps for ${name} stays: ${error.message}`);
   }
 }
 
