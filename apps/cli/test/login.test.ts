@@ -176,7 +176,7 @@ describe('identity tokens', () => {
     const kept = auths[at.host]?.identitytoken ?? '';
     expect(kept).not.toBe('');
     expect(kept).not.toBe(identityToken);
-    expect((await reg(['status', '--check', ...trusting(at)])).code).toBe(0);
+    expect((await reg(['status', at.host, '--check', ...trusting(at)])).code).toBe(0);
   });
 
   test('are refused where only a password will do', async () => {
@@ -296,6 +296,25 @@ describe('where it is stored', () => {
     await reg([...args, '--authfile', `${folder}/d.json`], { env: { ...env, REGISTRY_AUTH_FILE: '/x' } });
     expect(read('d.json')).toEqual(kept);
     expect(read(config)).toBeNull();
+  });
+
+  test('--store file forgets what docker-credential-reg kept, or says that it stays', async () => {
+    const { reg, read, write } = homeFor();
+    const own = '.config/reg/credentials.json';
+    const others = { 'quay.io': entry('alice', password) };
+    write(own, { auths: { 'ghcr.io': entry('old', password), ...others } });
+    const args = ['login', 'ghcr.io', '-u', 'alice', '--no-verify', '--store', 'file'];
+    const env = { REG_PASSWORD: password };
+    const ran = await reg(args, { env });
+    expect(ran.stderr).toContain(
+      'reg: what docker-credential-reg kept for ghcr.io is forgotten, in ~/.config/reg/credentials.json\n',
+    );
+    expect(read(own)).toEqual({ auths: others });
+    expect((await reg(args, { env })).stderr).not.toContain('docker-credential-reg');
+    write(own, '{');
+    expect((await reg(args, { env })).stderr).toContain(
+      'warning: what docker-credential-reg keeps for ghcr.io stays',
+    );
   });
 
   test('the helper that the config names, or that --store names', async () => {

@@ -243,7 +243,7 @@ describe('reg status --check', () => {
     });
     const { reg, write, read } = homeFor();
     write(config, { auths: { [host]: { identitytoken: identityToken } } });
-    const args = ['status', '--check', '--trust-realm', pair.realm];
+    const args = ['status', host, '--check', '--trust-realm', pair.realm];
     expect((await reg(args)).code).toBe(0);
     expect(JSON.stringify(read(config))).not.toContain(identityToken);
     expect((await reg(args)).code).toBe(0);
@@ -269,6 +269,51 @@ describe('reg status --check', () => {
       code: 4,
       stdout: expect.stringContaining('✗ refused'),
     });
+  });
+
+  test.each([
+    [['--plain-http'], '--plain-http'],
+    [['-k'], '--insecure'],
+    [['--trust-realm', 'https://auth.example'], '--trust-realm'],
+  ])('%j is for a registry that is named', async (flags, shown) => {
+    const { reg, good } = await stage();
+    const ran = await reg(['status', '--check', ...flags]);
+    expect(ran).toMatchObject({ code: 2, stdout: '' });
+    expect(hintIn(ran)).toBe(`reg status REGISTRY --check ${shown}`);
+    expect(good.count()).toBe(0);
+  });
+
+  test.each([[['--ca-file', '/nonexistent']], [['--trust-realm', 'auth.example']], [['--timeout', 'abc']]])(
+    '%j is one complaint, before anybody is asked',
+    async (flags) => {
+      const { reg, good } = await stage();
+      const ran = await reg(['status', good.host, '--check', ...flags]);
+      expect(ran).toMatchObject({ code: 2, stdout: '' });
+      expect(ran.stderr).toContain(flags[0]);
+      expect(good.count()).toBe(0);
+    },
+  );
+
+  test('the scheme of the argument counts', async () => {
+    const { reg, write } = homeFor();
+    write(config, { auths: { 'r.example:1': login('alice') } });
+    const resolve = ['--resolve', 'r.example:1:127.0.0.1', '-o', 'json'];
+    for (const [registry, origin] of [
+      ['https://r.example:1', 'https://r.example:1'],
+      ['http://r.example:1', 'http://r.example:1'],
+    ] as const) {
+      const { stdout } = await reg(['status', registry, '--check', '--plain-http', ...resolve]);
+      expect(stdout).toContain(origin);
+    }
+  });
+
+  test('a token server that is not trusted is sent nothing, which is no refusal', async () => {
+    const { host } = await registryFor({ auth: 'bearer', users: { alice: password } });
+    const { reg, write } = homeFor();
+    write(config, { auths: { [host]: login('alice') } });
+    const ran = await reg(['status', '--check']);
+    expect(ran).toMatchObject({ code: 4, stdout: expect.stringContaining('✗ failed') });
+    expect(hintIn(ran)).toContain(`reg trust add ${host} `);
   });
 
   test('a signal ends it', async () => {

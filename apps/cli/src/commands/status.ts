@@ -8,7 +8,7 @@
 import { toVisible } from '@reg/core';
 import type { Keychain } from '@reg/core/driver';
 import { CredentialsError, defaultKeychain, dockerKeychain } from '../credentials/keep.ts';
-import { namedTarget } from '../credentials/name.ts';
+import { type Named, namedTarget } from '../credentials/name.ts';
 import { shownPlace } from '../credentials/place.ts';
 import {
   type StoredEntry as Entry,
@@ -26,8 +26,9 @@ import {
   type ConnectionOptions,
   type FileOptions,
   filesFor,
+  readConnection,
 } from '../registry/options.ts';
-import { Complaint, renderComplaint } from '../report/complaint.ts';
+import { Complaint, renderComplaint, usage } from '../report/complaint.ts';
 import { type ExitCode, exitCode } from '../report/exit-code.ts';
 import { jsonDocument } from '../report/json.ts';
 import { quote } from '../report/shell.ts';
@@ -70,7 +71,9 @@ export async function status(
   surroundings: Surroundings,
 ): Promise<ExitCode | undefined> {
   const { env, stdout, stderr } = surroundings;
-  const name = registry === undefined ? null : namedTarget(registry, options, 'containers').name;
+  const named = registry === undefined ? null : namedTarget(registry, options, 'containers');
+  const name = named?.name ?? null;
+  if (options.check === true) await checkOptions(named, options);
   const { credentials, problems } = await storedCredentials(options, surroundings);
   const selected = credentials.filter(
     (entry) => name === null || entry.registry === name || entry.registry.startsWith(`${name}/`),
@@ -83,7 +86,9 @@ export async function status(
     });
   }
   const rows =
-    options.check === true ? await checkAll(selected, options, surroundings) : selected.map(unchecked);
+    options.check === true
+      ? await checkAll(selected, named?.url ?? null, options, surroundings)
+      : selected.map(unchecked);
   const differences = differencesIn(selected);
 
   if (options.output === 'json') {
@@ -123,6 +128,23 @@ function unchecked(entry: Entry): Row {
   return { entry, checked: null };
 }
 
+/** One complaint about what holds for every credential, before anybody is asked. */
+async function checkOptions(named: Named | null, options: StatusOptions): Promise<void> {
+  await readConnection(options);
+  if (named !== null) return;
+  const { plainHttp = false, insecure = false, cert, trustRealm = [] } = options;
+  const forOne = [
+    ...(plainHttp ? ['--plain-http'] : []),
+    ...(insecure ? ['--insecure'] : []),
+    ...(cert === undefined ? [] : ['--cert']),
+    ...(trustRealm.length === 0 ? [] : ['--trust-realm']),
+  ];
+  const [first] = forOne;
+  if (first === undefined) return;
+  // The credentials of all the others would be sent in the open, or to whoever answers.
+  throw usage(`${first} is for one registry, and none is named`, `reg status REGISTRY --check ${first}`);
+}
+
 /** At once: a registry that hangs keeps few others waiting. */
 const AT_ONCE = 4;
 
@@ -132,6 +154,7 @@ const CHECK_MS = 60_000;
 /** Tries each credential that somebody would use; the others answer for nothing. */
 async function checkAll(
   entries: readonly Entry[],
+  named: URL | null,
   options: StatusOptions,
   surroundings: Surroundings,
 ): Promise<readonly Row[]> {
@@ -142,7 +165,7 @@ async function checkAll(
     for (let i = next++; i < entries.length; i = next++) {
       const entry = entries[i];
       if (entry === undefined || entry.usedBy.length === 0) continue;
-      rows[i] = { entry, checked: await check(entry, options, surroundings) };
+      rows[i] = { entry, checked: await check(entry, named, options, surroundings) };
     }
   };
   try {
@@ -153,12 +176,18 @@ async function checkAll(
   return rows;
 }
 
-async function check(entry: Entry, options: StatusOptions, surroundings: Surroundings): Promise<Checked> {
+/** @param named the registry of the command line, which says how it is spoken to */
+async function check(
+  entry: Entry,
+  named: URL | null,
+  options: StatusOptions,
+  surroundings: Surroundings,
+): Promise<Checked> {
   const [host = '', ...namespace] = entry.registry.split('/');
-  const target = registryTarget(host, options);
+  const target = registryTarget(named?.origin ?? host, options);
   const again = againFor('status', target, options, ['--check']);
-  const failed = (code: ExitCode, message: string, hint: string): Checked => ({
-    result: code === exitCode.unauthenticated ? 'refused' : 'failed',
+  const failed = (code: ExitCode, message: string, hint: string, isRefused = false): Checked => ({
+    result: isRefused ? 'refused' : 'failed',
     code,
     message,
     hint,
@@ -200,9 +229,12 @@ async function check(entry: Entry, options: StatusOptions, surroundings: Surroun
     if (fault instanceof CredentialsError) return failed(exitCode.credentials, fault.message, again.doctor);
     const error = complaintFrom(fault, again);
     if (!(error instanceof Complaint)) throw error;
-    const isLogin =
-      error.details.code === 'credential-rejected' || error.exitCode === exitCode.unauthenticated;
-    return failed(error.exitCode, error.message, isLogin ? again.login : again.doctor);
+    // Without a code it is the registry's own answer; with another one than these it was not sent.
+    const { code, hint } = error.details;
+    const isRefused =
+      code === 'credential-rejected' || (code === undefined && error.exitCode === exitCode.unauthenticated);
+    const next = error.exitCode === exitCode.unauthenticated ? (hint ?? again.doctor) : again.doctor;
+    return failed(error.exitCode, error.message, isRefused ? again.login : next, isRefused);
   }
 }
 
