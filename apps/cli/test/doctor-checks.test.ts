@@ -222,6 +222,23 @@ describe('connections', () => {
     expect(fix.command).toBe("reg doctor '$(id)'\\''$&:5000/team/app'");
   });
 
+  describe('of a token server', () => {
+    const auth = new URL('https://auth.example:5001');
+
+    test.each([
+      ['CERT_HAS_EXPIRED'],
+      ['ERR_TLS_CERT_ALTNAME_INVALID'],
+      ['ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE'],
+    ])('what mends %s is about its host, and not about the registry', (code) => {
+      const facts = { ...tls(['idp.example']), fault: fault(code) };
+      const { fix, summary } = connectionFault(fault(code), auth, about, facts, now) ?? expect.unreachable();
+      expect(`${fix.text} ${fix.line}`).toContain('auth.example');
+      for (const text of [fix.text, fix.line, fix.command, summary]) {
+        expect(text ?? '').not.toMatch(/registry\.example|config\.yml|reg doctor|the registry wants/);
+      }
+    });
+  });
+
   test('the folder of an authority is where it is looked for', () => {
     const unknown = { ...tls([]), fault: fault('UNABLE_TO_VERIFY_LEAF_SIGNATURE') };
     expect(decideTls(unknown, about, now)).toMatchObject({

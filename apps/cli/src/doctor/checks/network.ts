@@ -136,7 +136,7 @@ export function decideTls(facts: TlsFacts, about: About, now: number): Decision 
     summary,
     evidence: shown,
     cause: 'certificate-ends-soon',
-    fix: renewal(about, `the certificate of ${about.name} ends in ${days} days`),
+    fix: renewal(about.registry, about, `the certificate of ${about.name} ends in ${days} days`),
   };
 }
 
@@ -195,7 +195,11 @@ export function connectionFault(
             ? 'the certificate has ended'
             : `ended ${dayOf(certificate.to)}: ${certificate.subject}`,
         cause: 'certificate-expired',
-        fix: renewal(about, `the certificate of ${end.host} has ended, or the clock here is wrong (date)`),
+        fix: renewal(
+          end,
+          about,
+          `the certificate of ${end.host} has ended, or the clock here is wrong (date)`,
+        ),
       });
     case 'CERT_NOT_YET_VALID':
       return problem({
@@ -238,12 +242,9 @@ export function connectionFault(
     case 'ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE':
     case 'ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE':
       return problem({
-        summary: 'the registry wants a client certificate',
+        summary: `${end.host} wants a client certificate`,
         cause: 'client-certificate-wanted',
-        fix: run(
-          `${about.commands.doctor} --cert FILE --key FILE`,
-          'give yours, here or as client.cert and client.key in the certs.d folder of the registry',
-        ),
+        fix: clientCertificate(end, about, tls),
       });
     default:
       return speaksHttp(fault)
@@ -287,10 +288,33 @@ function authorityHere(end: URL, tls: TlsFacts | null): Fix {
   };
 }
 
-function renewal({ name }: About, why: string): Fix {
+/** Whether `end` is the registry: of a token server the user knows what the registry says, and no more. */
+function isRegistry({ host }: URL, { registry }: About): boolean {
+  return host === registry.host;
+}
+
+/** A client certificate of the command line is shown to the registry alone. */
+function clientCertificate(end: URL, about: About, tls: TlsFacts | null): Fix {
+  if (isRegistry(end, about)) {
+    return run(
+      `${about.commands.doctor} --cert FILE --key FILE`,
+      'give yours, here or as client.cert and client.key in the certs.d folder of the registry',
+    );
+  }
+  const folder = tls?.folder ?? `/etc/docker/certs.d/${end.host}`;
   return write(
-    'http.tls.certificate: FILE   # config.yml of the registry; ssl_certificate of nginx',
-    `${why}: have the operator of ${name} renew it, name the new one, and start the server again`,
+    `client.cert, client.key   # files in ${folder}`,
+    `give yours for ${end.host} in its own folder`,
+  );
+}
+
+function renewal(end: URL, about: About, why: string): Fix {
+  const isOwn = isRegistry(end, about);
+  return write(
+    isOwn
+      ? 'http.tls.certificate: FILE   # config.yml of the registry; ssl_certificate of nginx'
+      : `ssl_certificate FILE;   # nginx of ${end.host}; what another server names its certificate by`,
+    `${why}: have the operator of ${isOwn ? about.name : end.host} renew it, name the new one, and start the server again`,
   );
 }
 
@@ -298,6 +322,11 @@ function otherName(tls: TlsFacts | null, end: URL, about: About): Fix {
   const names = tls?.certificate?.names ?? [];
   const usable = names.find((name) => !name.includes('*') && URL.canParse(`https://${name}/`));
   const line = `subjectAltName = DNS:${end.hostname}`;
+  if (!isRegistry(end, about)) {
+    const text = `have the operator of ${end.host} get a certificate that is for ${end.hostname} as well`;
+    const renamed = `; if ${usable} is its address, have the registry name it so (auth.token.realm)`;
+    return write(line, usable === undefined ? text : text + renamed);
+  }
   const text = `have the registry's operator get a certificate that is for ${end.hostname} as well`;
   if (usable === undefined) return write(line, text);
   return {
