@@ -187,6 +187,58 @@ describe('a registry without tokens', () => {
   });
 });
 
+describe('a registry that asks for nothing at /v2/', () => {
+  const open: Fault = { kind: 'status', status: 200, path: '/v2/', body: '{}', times: 9 };
+
+  test.each<[readonly string[], string]>([
+    [['$host/team/app'], 'repository:team/app:pull'],
+    [['$host/team/app:1'], 'repository:team/app:pull'],
+    [['$host/open/app', '--push'], 'repository:open/app:pull,push'],
+    [['$host/team/app', '--scope', 'repository:team/base:pull'], 'repository:team/base:pull'],
+  ])('is asked for the repository of %j, and its challenge answered', async (args, scope) => {
+    const access = { alice: ['pull', 'push'] } as const;
+    const registry = {
+      repositories: { ...options.repositories, 'open/app': { tags: ['1'], visibility: 'public', access } },
+    } as const;
+    for (const flags of [[], ['-H'], ['--inspect'], ['-o', 'json']]) {
+      const ran = await tokenFrom([...args, ...flags], { registry, faults: [open] });
+      expect(ran).toMatchObject({ code: 0, stderr: '' });
+      expect(ran.stdout).not.toBe('');
+      expect(asked(ran.registry)).toContain(scope);
+      expect(ran.registry.requests.every(({ method }) => method !== 'POST')).toBe(true);
+      if (flags[0] === '--inspect') expect(ran.stdout).toContain(`${scope}  `);
+    }
+  });
+
+  test('may take a password for the repository', async () => {
+    const ran = await tokenFrom(['$host/team/app', '-H'], { registry: { auth: 'basic' }, faults: [open] });
+    expect(ran).toMatchObject({ code: 0, stdout: `Authorization: Basic ${btoa(`alice:${password}`)}\n` });
+  });
+
+  test('and for nothing to push', async () => {
+    for (const name of ['team/app', 'team/new']) {
+      const ran = await tokenFrom([`$host/${name}`, '--push'], { registry: { auth: 'none' } });
+      expect(ran).toMatchObject({ code: 0, stdout: '', stderr: expect.stringContaining('asks for nothing') });
+    }
+  });
+
+  test.each([
+    ['not found', 3, [{ kind: 'status', status: 404, times: 9 }], 'answered 404'],
+    [
+      'a web page',
+      9,
+      [{ kind: 'status', status: 200, times: 9, headers: { 'Content-Type': 'text/html; charset=utf-8' } }],
+      'with a web page: this is no registry',
+    ],
+  ] as const)('is none that has only %s', async (_, code, faults, words) => {
+    for (const args of [['$host'], ['$host/team/app'], ['$host/team/app', '--push', '--inspect']]) {
+      const ran = await tokenFrom(args, { faults });
+      expect(ran).toMatchObject({ code, stdout: '', stderr: expect.stringContaining(words) });
+      expect(hintIn(ran)).toMatch(/^reg doctor /);
+    }
+  });
+});
+
 describe('less than was asked for', () => {
   test('is printed, then told, and is no success', async () => {
     const { code, stdout, stderr } = await tokenFrom(['$host/team/app', '--push'], { as: 'bob' });

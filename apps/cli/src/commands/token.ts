@@ -14,8 +14,6 @@ import {
   toVisible,
   unionScopes,
 } from '@reg/core';
-import type { Authorized } from '@reg/core/driver';
-import { complaintFrom } from '../registry/answer.ts';
 import { type Again, type AnyTarget, againFor, anyTarget, referenceTarget } from '../registry/argument.ts';
 import type { NetworkOptions, ScopeOptions } from '../registry/options.ts';
 import { withClient } from '../registry/with-client.ts';
@@ -23,6 +21,7 @@ import { Complaint, usage } from '../report/complaint.ts';
 import { exitCode } from '../report/exit-code.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { paintFor } from '../terminal/paint.ts';
+import { authorizedFor } from '../token/authorize.ts';
 import { complaintAboutGrant } from '../token/granted.ts';
 import { renderJson, renderReport } from '../token/render.ts';
 import { reportOn, tokenIn } from '../token/report.ts';
@@ -48,13 +47,9 @@ export async function token(
   const isPush = options.push === true || options.mount !== undefined;
   const again = { ...plain, doctor: againFor('doctor', target, options, isPush ? ['--push'] : []).command };
   const task = { target, options, again, bodies: false };
-  const authorized = await withClient(task, surroundings, async (client): Promise<Authorized> => {
-    try {
-      return await client.authorize({ url: target.url, ...(scopes === null ? {} : { scopes }) });
-    } catch (error) {
-      throw complaintFrom(error, again);
-    }
-  });
+  const authorized = await withClient(task, surroundings, (client) =>
+    authorizedFor(client, { target, scopes, push: isPush, again }),
+  );
   const transcript = authorized.transcript();
   const report = reportOn(authorized, transcript, Date.now());
   if (report.scheme === 'basic' && !header && !inspect) throw noToken(target.registry, again);

@@ -6,7 +6,7 @@
  */
 
 import { STATUS_CODES } from 'node:http';
-import { describe, type Failure, isRegistryAuthError, type Problem } from '@reg/core';
+import { describe, type Failure, type Head, isRegistryAuthError, type Problem } from '@reg/core';
 import type { Delivered } from '@reg/core/driver';
 import type { Transcript } from '@reg/core/transcript';
 import { Complaint } from '../report/complaint.ts';
@@ -15,8 +15,30 @@ import { SendError } from '../transport/send-error.ts';
 import type { Again } from './argument.ts';
 import { hintFor, onward } from './hint.ts';
 
+/** The complaint about a web page where a registry was asked, or `null` where it is none. */
+export function complaintAboutPage(
+  { head, url }: Pick<Delivered<unknown>, 'head' | 'url'>,
+  again: Again,
+): Complaint | null {
+  if (!isWebPage(head)) return null;
+  const { origin, pathname } = new URL(url);
+  const message = `${origin}${pathname} answered ${head.status} with a web page: this is no registry`;
+  return new Complaint(exitCode.protocol, message, { code: 'not-a-registry', hint: onward(again) });
+}
+
+/** Whether an answer is a web page, and no registry's (distribution API "API Version Check": a registry says that it is one). */
+export function isWebPage({ headers }: Pick<Head, 'headers'>): boolean {
+  return (
+    headers.some(([name, value]) => name === 'content-type' && /^\s*text\/html\b/i.test(value)) &&
+    !headers.some(([name]) => name === 'docker-distribution-api-version')
+  );
+}
+
 /** What is wrong with an answer, or `null` when it is the one that was asked for. */
-export function complaintAbout(delivered: Delivered<unknown>, again: Again): Complaint | null {
+export function complaintAbout(
+  delivered: Pick<Delivered<unknown>, 'head' | 'failure' | 'url' | 'transcript'>,
+  again: Again,
+): Complaint | null {
   const { head, failure, url } = delivered;
   if (failure !== null) return complaintOf(failure, again);
   const code = codeOfStatus(head.status);
