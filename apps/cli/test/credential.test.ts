@@ -111,6 +111,13 @@ describe('reg credential store, list and erase', () => {
   const stored = (ServerURL: string, Username = 'alice', Secret = password) =>
     JSON.stringify({ ServerURL, Username, Secret });
 
+  test('a file of its own that others could read is closed to them', async () => {
+    const { reg, write, modeOf } = homeFor();
+    write(own, { auths: {} }, 0o644);
+    await reg(['credential', 'store'], { stdin: stored('ghcr.io') });
+    expect(modeOf(own)).toBe('0600');
+  });
+
   test('what was stored is what is found first, in a file of its own for its owner alone', async () => {
     const { reg, read, write, modeOf } = homeFor();
     write(config, { credHelpers: { 'ghcr.io': 'reg' }, auths: { 'ghcr.io': entry('old', 'x') } });

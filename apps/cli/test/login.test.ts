@@ -164,6 +164,20 @@ describe('reg login verifies before it stores', () => {
   });
 });
 
+describe.skipIf(process.platform === 'win32')('a file that others may read', () => {
+  test('keeps its mode, and login says so', async () => {
+    const { host } = await registry({ auth: 'basic' });
+    const { reg, write, modeOf, folder } = homeFor();
+    const path = write(config, { auths: {} }, 0o644);
+    const said = `warning: others than its owner may read ~${path.slice(folder.length)} (mode 0644): chmod 600 ${path}\n`;
+    expect((await reg(['login', host, '-u', 'alice'], { env })).stderr).toContain(said);
+    expect(modeOf(config)).toBe('0644');
+    expect((await reg(['login', host, '-u', 'alice', '-q'], { env })).stderr).toBe('');
+    write(config, { auths: {} });
+    expect((await reg(['login', host, '-u', 'alice'], { env })).stderr).not.toContain('warning');
+  });
+});
+
 describe('identity tokens', () => {
   test('are verified and kept as such, the newest where the server replaced it', async () => {
     const at = await registry({ auth: 'oauth2', tokens: { rotateRefreshTokens: true } });

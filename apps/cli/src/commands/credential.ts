@@ -20,7 +20,7 @@ import {
   saveCredential,
 } from '../credentials/keep.ts';
 import { keyedTarget } from '../credentials/name.ts';
-import { ownFile, ownHelper, unasked } from '../credentials/own.ts';
+import { closeFile, ownFile, ownHelper, unasked } from '../credentials/own.ts';
 import { placeFor } from '../credentials/place.ts';
 import { bytesFrom } from '../reading/bytes.ts';
 import type { Target } from '../registry/argument.ts';
@@ -137,7 +137,9 @@ async function store(input: string, options: CredentialOptions, { env }: Surroun
     username === tokenUser
       ? { type: 'identity', token: secret }
       : { type: 'password', username, password: secret };
-  await saveCredential(registry, kept, placeOf(options, env));
+  const place = placeOf(options, env);
+  if (!hasFile(options) && place?.path !== undefined) await closeFile(place.path);
+  await saveCredential(registry, kept, place);
 }
 
 /** What a helper is given to keep. No message shows any of it. */

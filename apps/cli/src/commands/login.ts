@@ -20,7 +20,7 @@ import { readClaims } from '@reg/core/transcript';
 import { addTrust, TrustError, trustFile } from '@reg/node/network';
 import { CredentialsError, defaultKeychain, eraseCredential, saveCredential } from '../credentials/keep.ts';
 import { type Named, namedTarget } from '../credentials/name.ts';
-import { type Place, placeFor, shownPlace } from '../credentials/place.ts';
+import { exposureOf, type Place, placeFor, shownPlace } from '../credentials/place.ts';
 import { ownFileFor, ownProgram } from '../credentials/stored.ts';
 import {
   type Anonymous,
@@ -97,7 +97,10 @@ export async function login(
   }
   if (options.store === 'file') await forgetOwn(target, options, surroundings);
   const shadow = await shadowOf(target, options, surroundings);
-  if (shadow !== null && options.quiet !== true) stderr.write(`warning: ${shadow}\n`);
+  const exposure = stored.helper === null ? await exposureOf(stored.path, env) : null;
+  for (const warning of [shadow, exposure]) {
+    if (warning !== null && options.quiet !== true) stderr.write(`warning: ${warning}\n`);
+  }
 }
 
 /** One command line, read. */

@@ -5,6 +5,7 @@
  * helpers that ask each other would not end.
  */
 
+import { chmod } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { trustFile } from '@reg/node/network';
 import { ownerOf } from '../registry/owner.ts';
@@ -17,6 +18,15 @@ export const ownHelper = 'reg';
 export function ownFile(env: Surroundings['env']): string | null {
   const beside = trustFile(ownerOf(env));
   return beside === null ? null : join(dirname(beside), 'credentials.json');
+}
+
+/** Takes from others whatever right they have to that file, as a copy or a backup may have given it: it is this command's alone. */
+export async function closeFile(path: string): Promise<void> {
+  try {
+    await chmod(path, 0o600);
+  } catch {
+    // There is none yet, or it is not ours: whoever writes it finds out.
+  }
 }
 
 const variable = 'REG_IS_ASKING';

@@ -5,10 +5,13 @@
  * path is shown with `~` for the home directory, and made visible: a folder may have any name.
  */
 
+import { stat } from 'node:fs/promises';
+import { platform } from 'node:os';
 import { toVisible } from '@reg/core';
 import type { FileOptions } from '../registry/options.ts';
 import { type Owner, ownerOf } from '../registry/owner.ts';
 import { usage } from '../report/complaint.ts';
+import { quote } from '../report/shell.ts';
 import type { Surroundings } from '../surroundings.ts';
 
 /** The file that login and logout are about, as `saveCredential` of `@reg/node/credentials` takes it. */
@@ -30,4 +33,14 @@ export function shownPlace(place: string, env: Surroundings['env']): string {
   if (place === 'DOCKER_AUTH_CONFIG') return `$${place}`;
   const short = home && place.startsWith(`${home}/`) ? `~${place.slice(home.length)}` : place;
   return toVisible(short);
+}
+
+/** What to say of a file with a secret in it that others may read, as its mode has it, which is the user's; `null` for no such file. */
+export async function exposureOf(path: string, env: Surroundings['env']): Promise<string | null> {
+  // Windows says nothing true of it.
+  if (platform() === 'win32') return null;
+  const mode = (await stat(path)).mode & 0o777;
+  if ((mode & 0o044) === 0) return null;
+  const shown = `(mode ${mode.toString(8).padStart(4, '0')})`;
+  return `others than its owner may read ${shownPlace(path, env)} ${shown}: chmod 600 ${quote(toVisible(path))}`;
 }
