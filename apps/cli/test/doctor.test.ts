@@ -190,6 +190,11 @@ describe('a command line that cannot be meant ends with 2', () => {
     expect(stderr).toContain(message);
     expect(stderr).toMatch(/^hint: reg /m);
   });
+
+  test('but that an option is in the way is mended by leaving it out', async () => {
+    const { stderr } = await run(['doctor', 'registry.example', '--only', 'tls.chain', '--offline']);
+    expect(stderr).toContain('\nhint: reg doctor registry.example --only tls.chain\n');
+  });
 });
 
 describe('what it prints', () => {

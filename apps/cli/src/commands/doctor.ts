@@ -40,7 +40,9 @@ export async function doctor(
   const again = againFor('doctor', target, options);
   for (const id of only) {
     if (available.some((check) => check.id === id)) continue;
-    throw usage(`${id} takes ${optionFor(id)}`, `${again.command} --only ${id} ${optionFor(id)}`);
+    const option = optionFor(id);
+    const words = [again.command, '--only', id, ...(option === null ? [] : [option])];
+    throw usage(`${id} takes ${option ?? 'no --offline'}`, words.join(' '));
   }
   const wanted = only.length === 0 ? null : withNeeds(available, only);
   const checks = available.filter(({ id }) => wanted?.has(id) !== false);

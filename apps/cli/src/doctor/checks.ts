@@ -182,7 +182,7 @@ export function checksFor({ offline, push, page }: Extent): readonly Check<Scene
   return [...here, ...there, ...(push ? [upload] : []), ...(page ? [cors] : [])];
 }
 
-/** Why a check is not among those of an extent: the option that it takes. */
+/** The option without which a check is not made; `null` for those that only `--offline` leaves out. */
 export function optionFor(id: CheckId): string | null {
   switch (id) {
     case 'upload.location':
@@ -190,6 +190,6 @@ export function optionFor(id: CheckId): string | null {
     case 'cors.headers':
       return '--browser ORIGIN';
     default:
-      return here.some((check) => check.id === id) ? null : 'no --offline';
+      return null;
   }
 }
