@@ -189,6 +189,23 @@ describe('reg logout forgets a registry wherever it is stored', () => {
     expect((await reg(['cache', 'ls'])).stdout).not.toContain(host);
   });
 
+  test('--purge-cache forgets those of a registry that was spoken to over plain http, too', async () => {
+    const { url, pair } = await registryFor({
+      auth: 'bearer',
+      users: { alice: password },
+      repositories: { 'team/app': { tags: ['1'] } },
+    });
+    const { port } = new URL(url);
+    const host = `registry.lab:${port}`;
+    const { reg, write } = homeFor();
+    write(config, { auths: { [host]: login() } });
+    const there = ['--plain-http', '--resolve', `${host}:127.0.0.1`, '--trust-realm', pair.realm];
+    expect(await reg(['tags', `${host}/team/app`, ...there])).toMatchObject({ code: 0 });
+    expect((await reg(['cache', 'ls'])).stdout).toContain(`http://${host}`);
+    expect(await reg(['logout', host, '--purge-cache'])).toMatchObject({ code: 0 });
+    expect((await reg(['cache', 'ls'])).stdout).not.toContain(host);
+  });
+
   test.each([
     [['logout'], 'a registry is missing'],
     [['logout', '--all', 'ghcr.io'], 'every registry'],

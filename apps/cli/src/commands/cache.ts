@@ -5,10 +5,10 @@
  */
 
 import { toVisible } from '@reg/core';
-import type { FileTokenStore, StoredToken } from '@reg/node/stores';
+import type { StoredToken } from '@reg/node/stores';
 import { registryTarget } from '../registry/argument.ts';
 import type { CommonOptions } from '../registry/options.ts';
-import { storeAt } from '../registry/store.ts';
+import { clearTokens, storeAt } from '../registry/store.ts';
 import { Complaint } from '../report/complaint.ts';
 import { exitCode } from '../report/exit-code.ts';
 import { jsonDocument } from '../report/json.ts';
@@ -44,24 +44,10 @@ export async function cache(
       return;
     }
     case 'clear':
-      await clear(store, store.path, registry);
+      await clearTokens(store, registry === undefined ? undefined : registryTarget(registry, {}).url.host);
       return;
     case 'path':
       stdout.write(`${store.path}\n`);
-  }
-}
-
-async function clear(store: FileTokenStore, path: string, registry: string | undefined): Promise<void> {
-  try {
-    if (registry === undefined) return await store.clear();
-    // Kept by origin, and the name of a registry says nothing of http.
-    const { url } = registryTarget(registry, {});
-    for (const scheme of ['https', 'http']) await store.clear(`${scheme}://${url.host}`);
-  } catch (error) {
-    if (error instanceof Complaint || !(error instanceof Error && 'code' in error)) throw error;
-    throw new Complaint(exitCode.unexpected, `${path} cannot be cleared (${String(error.code)})`, {
-      hint: 'reg cache path',
-    });
   }
 }
 

@@ -12,7 +12,7 @@ import { ownHelper } from '../credentials/own.ts';
 import { type Place, placeFor, shownPlace } from '../credentials/place.ts';
 import { ownFileFor, type Stored, type StoredEntry, storedCredentials } from '../credentials/stored.ts';
 import { type CommonOptions, type FileOptions, filesFor } from '../registry/options.ts';
-import { storeAt } from '../registry/store.ts';
+import { clearTokens, storeAt } from '../registry/store.ts';
 import { Complaint, usage } from '../report/complaint.ts';
 import { type ExitCode, exitCode } from '../report/exit-code.ts';
 import { jsonDocument } from '../report/json.ts';
@@ -56,7 +56,7 @@ export async function logout(
   if (!all && registries.length === 0)
     throw usage('a registry is missing', 'reg logout ghcr.io   # or --all');
   const named = registries.map((text) => namedTarget(text, {}, 'containers'));
-  const targets = new Map(named.map(({ name, url }) => [name, url.origin]));
+  const targets = new Map(named.map(({ name, url }) => [name, url.host]));
   const { credentials: before, problems } = await storedCredentials(options, surroundings);
   const names = all ? [...new Set(before.map(({ registry }) => registry))] : [...targets.keys()];
 
@@ -66,8 +66,8 @@ export async function logout(
     outcomes.push(await forget(name, before, options, surroundings));
   }
   if (purgeCache) {
-    const origins = all ? [undefined] : [...targets.values()];
-    for (const origin of origins) await storeAt(env).clear(origin);
+    const hosts = all ? [undefined] : [...targets.values()];
+    for (const host of hosts) await clearTokens(storeAt(env), host);
   }
 
   if (options.output === 'json') {
