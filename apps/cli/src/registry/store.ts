@@ -4,6 +4,7 @@
  * Rules of this file: nothing is kept for a user whose environment names no home and no place for caches.
  */
 
+import { toVisible } from '@reg/core';
 import { type FileTokenStore, fileTokenStore } from '@reg/node/stores';
 import { Complaint } from '../report/complaint.ts';
 import { exitCode } from '../report/exit-code.ts';
@@ -16,7 +17,7 @@ export function storeAt(env: Surroundings['env']): FileTokenStore {
 
 /**
  * Forgets all tokens, or those for the registry at `host`. They are kept by origin, and the name of a registry says nothing of
- * http: both are forgotten. Rejects with a `Complaint` when the folder cannot be written to.
+ * http: both are forgotten. Rejects with a `Complaint` where something stays.
  */
 export async function clearTokens(store: FileTokenStore, host?: string): Promise<void> {
   try {
@@ -24,26 +25,8 @@ export async function clearTokens(store: FileTokenStore, host?: string): Promise
     for (const scheme of ['https', 'http']) await store.clear(`${scheme}://${host}`);
   } catch (error) {
     if (!(error instanceof Error && 'code' in error)) throw error;
-    throw new Complaint(exitCode.unexpected, `${store.path} cannot be cleared (${String(error.code)})`, {
-      hint: 'reg cache path',
-    });
-  }
-}
-
-/**
- * Forgets what is kept for a registry, over http and over https, or all of it. Rejects with a `Complaint` where something stays.
- *
- * @param host with its port; `undefined` for all
- */
-export async function forgetTokens(store: FileTokenStore, host: string | undefined): Promise<void> {
-  try {
-    // Kept by origin, and the name of a registry says nothing of http.
-    if (host === undefined) await store.clear();
-    else for (const scheme of ['https', 'http']) await store.clear(`${scheme}://${host}`);
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error)) throw error;
     const why = error.code === 'REG_STORE_NOT_TRUSTED' ? error.message : String(error.code);
-    throw new Complaint(exitCode.unexpected, `${store.path ?? ''} cannot be cleared (${toVisible(why)})`, {
+    throw new Complaint(exitCode.unexpected, `${store.path} cannot be cleared (${toVisible(why)})`, {
       hint: 'reg cache path',
     });
   }
