@@ -89,6 +89,25 @@ describe('reg login verifies before it stores', () => {
     expect(matchesSchema('login', json.stdout)).toMatchObject({ verified: { scheme: null, tested: false } });
   });
 
+  test('a web page is no registry: nothing is sent to it, and nothing stored but with --no-verify', async () => {
+    const { host, faults, requests } = await registry({ auth: 'none' });
+    const headers = { 'Content-Type': 'text/html' };
+    faults.add({ kind: 'status', status: 200, headers, body: 'Welcome to nginx!', times: 9 });
+    const { reg, read } = homeFor();
+    const ran = await reg(['login', host], { stdin: 'silent' });
+    expect(ran).toMatchObject({ code: 9, stdout: '' });
+    expect(ran.stderr).toContain('with a web page: this is no registry. Nothing was stored.');
+    expect(hintIn(ran)).toBe(`reg doctor ${host}   # finds out why`);
+    expect(requests).toHaveLength(1);
+    const asking = { 'WWW-Authenticate': 'Basic realm="nginx"' };
+    faults.clear();
+    faults.add({ kind: 'status', status: 401, headers: asking });
+    faults.add({ kind: 'status', status: 200, headers, after: 1, times: 9 });
+    expect((await reg(['login', host, '-u', 'alice'], { env })).code).toBe(9);
+    expect(read(config)).toBeNull();
+    expect((await reg(['login', host, '-u', 'alice', '--no-verify'], { env })).code).toBe(0);
+  });
+
   test('nobody is let in too: a login that was made up decides whether it was tested', async () => {
     const at = await registry();
     const { reg } = homeFor();

@@ -85,6 +85,24 @@ describe('reg ping', () => {
     expect(hintIn(ran)).toBe(`reg doctor ${mute.host}`);
   });
 
+  test('a web page is no registry; one of a registry that says so is', async () => {
+    const { host, faults } = await registryFor({ auth: 'none' });
+    const page = { kind: 'status', status: 200, body: '<h1>Welcome to nginx!</h1>' } as const;
+    faults.add({ ...page, headers: { 'Content-Type': 'text/html; charset=utf-8' } });
+    const ran = await run(['ping', host, '-o', 'json']);
+    expect(ran.code).toBe(9);
+    expect(matchesSchema('ping', ran.stdout)).toMatchObject({
+      registries: [{ status: 200, exitCode: 9, error: expect.stringContaining('this is no registry') }],
+    });
+    const headers = { 'Content-Type': 'text/html', 'Docker-Distribution-Api-Version': 'registry/2.0' };
+    const asking = { 'Content-Type': 'text/html', 'WWW-Authenticate': 'Basic realm="nginx"' };
+    for (const good of [{ headers }, { headers: asking, status: 401 }]) {
+      faults.clear();
+      faults.add({ ...page, ...good });
+      expect(await run(['ping', host])).toMatchObject({ code: 0, stderr: '' });
+    }
+  });
+
   test('--max-time ends a request that takes longer', async () => {
     const { host, faults } = await registryFor({ auth: 'none' });
     faults.add({ kind: 'stall', at: 'before-head' });

@@ -30,7 +30,7 @@ import {
   type Verified,
   verify,
 } from '../credentials/verify.ts';
-import { complaintAbout, complaintFrom } from '../registry/answer.ts';
+import { complaintAbout, complaintAboutPage, complaintFrom } from '../registry/answer.ts';
 import { type Again, againFor, registryIn } from '../registry/argument.ts';
 import { type Client, openClient } from '../registry/client.ts';
 import {
@@ -169,7 +169,7 @@ async function probe(task: Task, trusted: readonly string[] = []): Promise<Anony
   const { target, again } = task;
   const client = await opener(task, trusted)(anonymousKeychain);
   try {
-    return await waiting(task, () => askAnonymously(client, target.url));
+    return await waiting(task, () => askAnonymously(client, target.url, again));
   } catch (error) {
     throw failed(complaintFrom(error, again), task);
   } finally {
@@ -252,7 +252,8 @@ async function check(task: Task, holder: Keychain, asNobody: Anonymous): Promise
     const open = opener(task, trusted === null ? [] : [trusted.realm]);
     try {
       const verified = await waiting(task, () => verify(holder, target.url, anonymous, open));
-      const complaint = complaintAbout(verified.delivered, task.again);
+      const { delivered } = verified;
+      const complaint = complaintAbout(delivered, task.again) ?? complaintAboutPage(delivered, task.again);
       if (complaint !== null) throw failed(complaint, task);
       return { verified, anonymous, scope: await checkScope(task, holder, open), trusted };
     } catch (error) {

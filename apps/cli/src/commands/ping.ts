@@ -6,7 +6,7 @@
  */
 
 import { type Failure, type HeaderList, parseChallenges, type Timing, toVisible } from '@reg/core';
-import { complaintOf } from '../registry/answer.ts';
+import { complaintAboutPage, complaintOf } from '../registry/answer.ts';
 import { againFor, registryTarget, type Target } from '../registry/argument.ts';
 import { transportAt } from '../registry/client.ts';
 import { type CommonOptions, type ConnectionOptions, readCount, readSeconds } from '../registry/options.ts';
@@ -102,7 +102,9 @@ async function pingOne(
       const code = codeOf(status, asks);
       if (code !== exitCode.ok)
         complaint = new Complaint(code, faultOf(target, status), { hint: again.doctor });
-      else if (maxMs !== null && answer.ms > maxMs) complaint = tooLate(target, maxMs, again.command);
+      else complaint = complaintAboutPage({ head: answer, url: target.url.href }, again);
+      if (complaint === null && maxMs !== null && answer.ms > maxMs)
+        complaint = tooLate(target, maxMs, again.command);
     }
   } catch (error) {
     if (!(error instanceof SendError)) throw error;

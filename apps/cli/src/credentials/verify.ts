@@ -10,6 +10,8 @@ import { randomBytes } from 'node:crypto';
 import { type Credential, type Failure, isRegistryAuthError } from '@reg/core';
 import type { Delivered, Keychain } from '@reg/core/driver';
 import type { Transcript } from '@reg/core/transcript';
+import { complaintAboutPage } from '../registry/answer.ts';
+import type { Again } from '../registry/argument.ts';
 import type { Client } from '../registry/client.ts';
 import type { Body } from '../transport/body.ts';
 
@@ -59,11 +61,13 @@ export interface Anonymous {
   readonly status: number;
 }
 
-/** Asks as nobody. Rejects with what `client` rejects with where the registry itself has no answer. */
-export async function askAnonymously(client: Client, ping: URL): Promise<Anonymous> {
+/** Asks as nobody. Rejects with what `client` rejects with where the registry itself has no answer, or with a `Complaint` for a web page. */
+export async function askAnonymously(client: Client, ping: URL, again: Again): Promise<Anonymous> {
   try {
     const delivered = await client.get(ping);
     await delivered.raw.discard();
+    const complaint = complaintAboutPage(delivered, again);
+    if (complaint !== null) throw complaint;
     return { status: delivered.head.status };
   } catch (error) {
     // What a token server has against nobody need not be what it has against somebody.

@@ -20,14 +20,15 @@ export function complaintAboutPage(
   { head, url }: Pick<Delivered<unknown>, 'head' | 'url'>,
   again: Again,
 ): Complaint | null {
-  if (!isWebPage(head)) return null;
+  // A 401 may well have a page in its body: what asks for a login is its head.
+  if (codeOfStatus(head.status) !== exitCode.ok || !isWebPage(head)) return null;
   const { origin, pathname } = new URL(url);
   const message = `${origin}${pathname} answered ${head.status} with a web page: this is no registry`;
   return new Complaint(exitCode.protocol, message, { code: 'not-a-registry', hint: onward(again) });
 }
 
 /** Whether an answer is a web page, and no registry's (distribution API "API Version Check": a registry says that it is one). */
-export function isWebPage({ headers }: Pick<Head, 'headers'>): boolean {
+function isWebPage({ headers }: Pick<Head, 'headers'>): boolean {
   return (
     headers.some(([name, value]) => name === 'content-type' && /^\s*text\/html\b/i.test(value)) &&
     !headers.some(([name]) => name === 'docker-distribution-api-version')
