@@ -146,6 +146,16 @@ describe('connections', () => {
     [fault('ERR_SSL_WRONG_VERSION_NUMBER'), 'registry-speaks-http'],
     [fault('EPROTO', 'tls', 'packet length too long'), 'registry-speaks-http'],
     [fault('ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', 'head'), 'client-certificate-wanted'],
+    [
+      fault('ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE', 'tls', 'ssl/tls alert handshake failure'),
+      'client-certificate-wanted',
+    ],
+    [fault('EPROTO', 'tls', 'sslv3 alert bad certificate'), 'client-certificate-wanted'],
+    [
+      fault('ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION', 'tls', 'tlsv1 alert protocol version'),
+      'tls-version-too-old',
+    ],
+    [fault('ERR_SSL_UNSUPPORTED_PROTOCOL', 'tls', 'unsupported protocol'), 'tls-version-too-old'],
     [fault('ECONNRESET', 'head'), null],
   ])('%j', (given, cause) => {
     expect(causeOf(connectionFault(given, end, about))).toBe(cause);
@@ -196,6 +206,9 @@ describe('connections', () => {
     },
     authority: null,
     folder: '/home/a/.docker/certs.d/registry.example:5000',
+    caFile: null,
+    route: { kind: 'direct', why: 'no proxy is set' },
+    speaksHttp: null,
   });
 
   test.each([
@@ -222,6 +235,37 @@ describe('connections', () => {
     expect(fix.command).toBe("reg doctor '$(id)'\\''$&:5000/team/app'");
   });
 
+  test('of a --ca-file, which stands for all authorities, it is the file that is to be another', () => {
+    const given = { ...tls([]), caFile: 'my ca.crt', fault: fault('SELF_SIGNED_CERT_IN_CHAIN') };
+    const asked = aboutOf(anyTarget('registry.example:5000', {}), { caFile: 'my ca.crt' });
+    expect(decideTls(given, asked, now)).toMatchObject({
+      cause: 'unknown-authority',
+      fix: { command: 'reg doctor registry.example:5000 --ca-file FILE' },
+    });
+  });
+
+  test('behind a proxy, that one is named: it may be what signs', () => {
+    const route = { kind: 'proxy', proxy: 'http://proxy.corp:3128', variable: 'HTTPS_PROXY' } as const;
+    const facts = { ...tls([]), route, fault: fault('SELF_SIGNED_CERT_IN_CHAIN') };
+    const decision = decideTls(facts, about, now);
+    expect(decision).toMatchObject({
+      cause: 'unknown-authority',
+      evidence: expect.arrayContaining(['through the proxy http://proxy.corp:3128 (HTTPS_PROXY)']),
+      fix: { text: expect.stringContaining('http://proxy.corp:3128') },
+    });
+  });
+
+  test('what is neither http nor TLS is not said to be http', () => {
+    const facts = { ...tls([]), certificate: null, fault: fault('ERR_SSL_WRONG_VERSION_NUMBER') };
+    expect(decideTls({ ...facts, speaksHttp: true }, about, now)).toMatchObject({
+      cause: 'registry-speaks-http',
+    });
+    expect(decideTls({ ...facts, speaksHttp: false }, about, now)).toMatchObject({
+      cause: 'not-a-registry',
+      summary: 'registry.example:5000 speaks neither http nor TLS',
+    });
+  });
+
   describe('of a token server', () => {
     const auth = new URL('https://auth.example:5001');
 
@@ -230,7 +274,7 @@ describe('connections', () => {
       ['ERR_TLS_CERT_ALTNAME_INVALID'],
       ['ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE'],
     ])('what mends %s is about its host, and not about the registry', (code) => {
-      const facts = { ...tls(['idp.example']), fault: fault(code) };
+      const facts = { ...tls(['idp.example']), certificate: null, folder: null, fault: fault(code) };
       const { fix, summary } = connectionFault(fault(code), auth, about, facts, now) ?? expect.unreachable();
       expect(`${fix.text} ${fix.line}`).toContain('auth.example');
       for (const text of [fix.text, fix.line, fix.command, summary]) {

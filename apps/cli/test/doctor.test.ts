@@ -2,7 +2,7 @@
 
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type RequestListener, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { allow, canary, type Registry, type RegistryOptions } from '@reg/testing';
@@ -713,6 +713,25 @@ describe('while it looks', () => {
 });
 
 describe('TLS', () => {
+  test.each([
+    ['SSH-2.0-OpenSSH_9.2\r\n', 'not-a-registry'],
+    ['HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n', 'registry-speaks-http'],
+  ])('what is no TLS is asked for http before it is called so: %j', async (words, cause) => {
+    const server = createTcpServer(
+      (socket) =>
+        void socket
+          .on('error', () => {})
+          .resume()
+          .end(words),
+    );
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => new Promise((resolve) => server.close(() => resolve())));
+    const { port } = server.address() as AddressInfo;
+    const at = `registry.example:${port}`;
+    const { check } = await doctor([at, '--resolve', `${at}:127.0.0.1`]);
+    expect(check('tls.chain')).toMatchObject({ status: 'problem', cause });
+  });
+
   test('--insecure is a warning that says what is wrong with the certificate', async () => {
     const server = await serveTls(authority().server(), (_, response) => response.end('{}'));
     const at = `registry.example:${server.port}`;

@@ -29,6 +29,8 @@ export interface About {
 export interface Commands {
   /** This one again. */
   readonly doctor: string;
+  /** This one again, with `--ca-file FILE`. */
+  readonly otherAuthority: string;
   /** This one again, over plain http. */
   readonly plainHttp: string;
   readonly login: string;
@@ -67,6 +69,7 @@ export function aboutOf(target: AnyTarget, options: AboutOptions): About {
     insecure: options.insecure === true,
     commands: {
       doctor: again.command,
+      otherAuthority: againFor('doctor', target, { ...options, caFile: 'FILE' }, flags).command,
       plainHttp: again.plainHttp,
       login: `${again.login} -u NAME --password-stdin < FILE`,
       logout: line('reg', 'logout', name, ...files),

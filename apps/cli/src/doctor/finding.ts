@@ -59,6 +59,8 @@ const codes = {
   'connection-timeout': exitCode.unreachable,
   'connection-broken': exitCode.unreachable,
   'registry-speaks-http': exitCode.unreachable,
+  'registry-speaks-https': exitCode.unreachable,
+  'tls-version-too-old': exitCode.unreachable,
   'unknown-authority': exitCode.unreachable,
   'certificate-expired': exitCode.unreachable,
   'certificate-not-yet-valid': exitCode.unreachable,
@@ -73,6 +75,7 @@ const codes = {
   'token-server-error': exitCode.unreachable,
   'rate-limited': exitCode.rateLimited,
   'not-a-registry': exitCode.protocol,
+  'ping-forbidden': exitCode.denied,
   'challenge-missing': exitCode.protocol,
   'challenge-malformed': exitCode.protocol,
   'challenge-unsupported': exitCode.unauthenticated,
@@ -80,11 +83,15 @@ const codes = {
   'realm-forbidden': exitCode.protocol,
   'basic-after-bearer': exitCode.protocol,
   'token-unusable': exitCode.protocol,
+  'token-not-accepted': exitCode.protocol,
   'redirect-refused': exitCode.protocol,
   'clock-skew': exitCode.protocol,
   'upload-location-downgraded': exitCode.protocol,
   'upload-refused': exitCode.protocol,
+  'upload-location-missing': exitCode.protocol,
   'cors-header-missing': exitCode.protocol,
+  'cors-header-repeated': exitCode.protocol,
+  'cors-preflight-refused': exitCode.protocol,
 } as const satisfies Readonly<Record<string, ExitCode>>;
 
 export type CauseId = keyof typeof codes;

@@ -7,7 +7,14 @@
 import { quote } from '../../report/shell.ts';
 import type { About } from '../about.ts';
 import { type Decision, type Fault, type Fix, ok, run, skipped, write } from '../finding.ts';
-import type { ConnectFacts, LookupFacts, NetworkFault, RouteFacts, TlsFacts } from '../gather/network.ts';
+import {
+  type ConnectFacts,
+  isNoTls,
+  type LookupFacts,
+  type NetworkFault,
+  type RouteFacts,
+  type TlsFacts,
+} from '../gather/network.ts';
 
 /** `proxy.route` */
 export function decideRoute(route: RouteFacts): Decision {
@@ -155,7 +162,7 @@ export function connectionFault(
 ): Fault | null {
   const { phase, code, message } = fault;
   const evidence = [`${end.host}: ${told(fault)}`, ...(tls === null ? [] : certificateLines(tls, now))];
-  const problem = (decision: Omit<Fault, 'status' | 'evidence'>): Fault => ({
+  const problem = (decision: Told): Fault => ({
     status: 'problem',
     evidence,
     ...decision,
@@ -230,7 +237,7 @@ export function connectionFault(
             ? 'issued by an unknown authority'
             : `issued by an authority that is not trusted here: ${certificate.top}`,
         cause: 'unknown-authority',
-        fix: authorityHere(end, tls),
+        fix: authorityHere(end, about, tls),
       });
     case 'ERR_REG_CERTS':
       return problem({
@@ -238,27 +245,55 @@ export function connectionFault(
         cause: 'certs-unusable',
         fix: run(`ls -l ${quote(tls?.folder ?? '/etc/docker/certs.d')}`, 'mend the file that it names'),
       });
-    case 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED':
-    case 'ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE':
-    case 'ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE':
-      return problem({
-        summary: `${end.host} wants a client certificate`,
-        cause: 'client-certificate-wanted',
-        fix: clientCertificate(end, about, tls),
-      });
-    default:
-      return speaksHttp(fault)
-        ? problem({
-            summary: `${end.host} speaks plain http, not TLS`,
-            cause: 'registry-speaks-http',
-            fix: {
-              text: `have the registry speak https; else say that it does not: here by --plain-http, to Docker by this line in /etc/docker/daemon.json, to Podman and Skopeo by insecure = true for it in registries.conf`,
-              command: about.commands.plainHttp,
-              line: `"insecure-registries": ["${end.host}"]`,
-            },
-          })
-        : null;
+    default: {
+      const met = isNoTls(fault) ? noTls(end, about, tls) : alertOf(fault, end, about, tls);
+      return met === null ? null : problem(met);
+    }
   }
+}
+
+type Told = Omit<Fault, 'status' | 'evidence'>;
+
+/** Alerts are known by their words: what code they have differs from one release of Node to the next. */
+function alertOf(fault: NetworkFault, end: URL, about: About, tls: TlsFacts | null): Told | null {
+  const text = `${fault.code} ${fault.message}`.toLowerCase().replaceAll('_', ' ');
+  if (text.includes('alert protocol version') || text.includes('unsupported protocol')) {
+    return {
+      summary: `${end.host} speaks no version of TLS that is safe: 1.2 is the least`,
+      cause: 'tls-version-too-old',
+      fix: write(
+        `ssl_protocols TLSv1.2 TLSv1.3;   # nginx; minimumtls: tls1.2 under http.tls in config.yml of docker-registry`,
+        `have the operator of ${end.host} turn on TLS 1.2 or 1.3`,
+      ),
+    };
+  }
+  const wanted = ['alert certificate required', 'alert bad certificate', 'alert handshake failure'];
+  if (!wanted.some((words) => text.includes(words))) return null;
+  return {
+    summary: `${end.host} wants a client certificate`,
+    cause: 'client-certificate-wanted',
+    fix: clientCertificate(end, about, tls),
+  };
+}
+
+/** Something else than TLS was answered. */
+function noTls({ host, origin }: URL, { commands }: About, tls: TlsFacts | null): Told {
+  if (tls?.speaksHttp === false) {
+    return {
+      summary: `${host} speaks neither http nor TLS`,
+      cause: 'not-a-registry',
+      fix: run(`curl -v ${quote(`${origin}/v2/`)}`, 'something else listens there: check host and port'),
+    };
+  }
+  return {
+    summary: `${host} speaks plain http, not TLS`,
+    cause: 'registry-speaks-http',
+    fix: {
+      text: `have the registry speak https; else say that it does not: here by --plain-http, to Docker by this line in /etc/docker/daemon.json, to Podman and Skopeo by insecure = true for it in registries.conf`,
+      command: commands.plainHttp,
+      line: `"insecure-registries": ["${host}"]`,
+    },
+  };
 }
 
 /** A fault in words and its code, which is part of some messages. */
@@ -266,23 +301,23 @@ export function told({ code, message }: Pick<NetworkFault, 'code' | 'message'>):
   return message.includes(code) ? message : `${message} (${code})`;
 }
 
-/** A TLS hello was answered by something that is no TLS record. */
-function speaksHttp({ phase, code, message }: NetworkFault): boolean {
-  if (phase !== 'tls') return false;
-  return (
-    code === 'ERR_SSL_WRONG_VERSION_NUMBER' ||
-    code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG' ||
-    code === 'ERR_SSL_HTTP_REQUEST' ||
-    message.includes('wrong version number') ||
-    message.includes('packet length too long')
-  );
-}
-
-function authorityHere(end: URL, tls: TlsFacts | null): Fix {
+function authorityHere(end: URL, about: About, tls: TlsFacts | null): Fix {
+  const whose =
+    tls?.route.kind === 'proxy'
+      ? `${tls.route.proxy} (${tls.route.variable}), a proxy that may sign in place of ${end.host}, or from that of ${end.host}`
+      : isRegistry(end, about)
+        ? 'the registry'
+        : end.host;
+  if (tls?.caFile != null) {
+    return run(
+      about.commands.otherAuthority,
+      `get the certificate of that authority from the operator of ${whose}, and give it in place of ${tls.caFile}: where --ca-file is given, nothing else is trusted. If this machine trusts it already, leave --ca-file out`,
+    );
+  }
   const folder = tls?.folder ?? `/etc/docker/certs.d/${end.host}`;
   const own = quote(folder);
   return {
-    text: `get the certificate of that authority from the registry's operator, and put it where tools look for it: for reg by this command, for Docker and Podman too as /etc/docker/certs.d/${end.host}/ca.crt; or give it by --ca-file`,
+    text: `get the certificate of that authority from the operator of ${whose}, and put it where tools look for it: for reg by this command, for Docker and Podman too as /etc/docker/certs.d/${end.host}/ca.crt; or give it by --ca-file`,
     command: `mkdir -p ${own} && cp FILE ${quote(`${folder}/ca.crt`)}`,
     line: null,
   };
@@ -342,7 +377,7 @@ function namesOf(tls: TlsFacts | null): string {
   return names.slice(0, 4).join(', ') + (names.length > 4 ? ', …' : '');
 }
 
-function certificateLines({ certificate, authority }: TlsFacts, now: number): readonly string[] {
+function certificateLines({ certificate, authority, route }: TlsFacts, now: number): readonly string[] {
   if (certificate === null) return [];
   const { subject, issuer, names, from, to, top } = certificate;
   const days = Math.floor(Math.abs(to - now) / DAY_MS);
@@ -352,6 +387,7 @@ function certificateLines({ certificate, authority }: TlsFacts, now: number): re
     `names: ${names.slice(0, 20).join(', ') || 'none'}`,
     `valid from ${dayOf(from)} to ${dayOf(to)}, ${days} days ${to < now ? 'ago' : 'left'}`,
     ...(authority === null ? [] : [`authority from ${authority}`]),
+    ...(route.kind === 'proxy' ? [`through the proxy ${route.proxy} (${route.variable})`] : []),
   ];
 }
 

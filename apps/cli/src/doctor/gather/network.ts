@@ -66,6 +66,11 @@ export interface TlsFacts {
   readonly authority: string | null;
   /** The first folder that is looked into for authorities of this host. */
   readonly folder: string | null;
+  /** `--ca-file`, in place of all folders. */
+  readonly caFile: string | null;
+  readonly route: RouteFacts;
+  /** Whether what answered with something else than TLS answers http; `null` where that was not asked. */
+  readonly speaksHttp: boolean | null;
 }
 
 export interface Network {
@@ -138,7 +143,8 @@ export async function tryTls(url: URL, addresses: Addresses, network: Network): 
   const { tls } = network.dialling;
   const certs = await certsOf(at, network);
   const folder = certs.folder;
-  if (certs.fault !== null) return { fault: certs.fault, certificate: null, authority: null, folder };
+  const common = { folder, caFile: network.caFile ?? null, route: routeTo(url, network), speaksHttp: null };
+  if (certs.fault !== null) return { fault: certs.fault, certificate: null, authority: null, ...common };
   const setting = { ...network.dialling, tls: { ...tls, unverified: new Set([...tls.unverified, at]) } };
   const { fault, seen } = await connected(
     { ...wayTo(url, network), addresses },
@@ -146,14 +152,46 @@ export async function tryTls(url: URL, addresses: Addresses, network: Network): 
     network.signal,
     sessionOf,
   );
-  if (seen === null) return { fault, certificate: null, authority: null, folder };
+  if (seen === null) {
+    const speaksHttp = fault !== null && isNoTls(fault) ? await answersHttp(url, addresses, network) : null;
+    return { fault, certificate: null, authority: null, ...common, speaksHttp };
+  }
   const { refused, chain } = seen;
   return {
     fault: refused,
     certificate: certificateOf(chain),
     authority: authorityOf(chain, certs.certs, network.caFile),
-    folder,
+    ...common,
   };
+}
+
+/** A TLS hello was answered by something that is no TLS record. */
+export function isNoTls({ phase, code, message }: NetworkFault): boolean {
+  if (phase !== 'tls') return false;
+  return (
+    code === 'ERR_SSL_WRONG_VERSION_NUMBER' ||
+    code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG' ||
+    code === 'ERR_SSL_HTTP_REQUEST' ||
+    message.includes('wrong version number') ||
+    message.includes('packet length too long')
+  );
+}
+
+/** Asks for `/v2/` over plain http, as nobody. */
+async function answersHttp(url: URL, addresses: Addresses, network: Network): Promise<boolean> {
+  const { seen } = await connected(
+    { ...wayTo(url, network), addresses, secure: false },
+    network.dialling,
+    network.signal,
+    (socket) => {
+      socket.write(`GET /v2/ HTTP/1.1\r\nHost: ${url.host}\r\nConnection: close\r\n\r\n`);
+      return new Promise<boolean>((resolve) => {
+        socket.once('data', (bytes: Buffer) => resolve(bytes.toString('latin1').startsWith('HTTP/')));
+        socket.once('close', () => resolve(false));
+      });
+    },
+  );
+  return seen === true;
 }
 
 interface Session {
@@ -185,13 +223,13 @@ async function connected<T>(
   way: Way,
   setting: DialSetting,
   signal: AbortSignal,
-  look: (socket: Socket) => T,
+  look: (socket: Socket) => T | Promise<T>,
 ): Promise<{ readonly fault: NetworkFault | null; readonly seen: T | null }> {
   const dialling = new Dialling();
   try {
     const socket = await within(PATIENCE_MS, signal, dial(way, setting, dialling));
     try {
-      return { fault: null, seen: look(socket) };
+      return { fault: null, seen: await within(PATIENCE_MS, signal, Promise.resolve(look(socket))) };
     } finally {
       socket.destroy();
     }
