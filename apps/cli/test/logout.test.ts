@@ -1,3 +1,7 @@
+import { chmodSync, mkdirSync, readdirSync, renameSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { monotonicNow } from '@reg/core/driver';
+import { fileTokenStore } from '@reg/node/stores';
 import { canary } from '@reg/testing';
 import { describe, expect, test } from 'vitest';
 import { entry, homeFor, keeper } from './logins.ts';
@@ -204,6 +208,35 @@ describe('reg logout forgets a registry wherever it is stored', () => {
     expect((await reg(['cache', 'ls'])).stdout).toContain(`http://${host}`);
     expect(await reg(['logout', host, '--purge-cache'])).toMatchObject({ code: 0 });
     expect((await reg(['cache', 'ls'])).stdout).not.toContain(host);
+  });
+
+  test('--purge-cache in a folder that is open to others, and where it cannot be', async () => {
+    const { reg, write, folder } = homeFor();
+    const [caches, path] = [join(folder, '.cache'), join(folder, '.cache/reg')];
+    mkdirSync(caches);
+    const store = fileTokenStore({ path });
+    const expiresAt = monotonicNow() + 60_000;
+    const hint = { scheme: 'basic', realm: null, service: null, elsewhere: null } as const;
+    await store.write(
+      { kind: 'challenge', origin: 'https://ghcr.io' },
+      { kind: 'challenge', hint, expiresAt },
+    );
+    expect(await store.list()).toHaveLength(1);
+    chmodSync(path, 0o770);
+    expect(await reg(['logout', 'ghcr.io', '--purge-cache'])).toMatchObject({ code: 0 });
+    expect(readdirSync(path)).toEqual([]);
+
+    renameSync(path, join(caches, 'elsewhere'));
+    symlinkSync(join(caches, 'elsewhere'), path);
+    write(config, { auths: { 'ghcr.io': login() } });
+    const ran = await reg(['logout', 'ghcr.io', '--purge-cache']);
+    expect(ran).toMatchObject({ code: 1, stderr: expect.stringContaining('is a link or a file') });
+    expect(ran.stderr).toContain('✓ ghcr.io: forgotten');
+    expect(ran.stderr).not.toContain('kept tokens: forgotten');
+    const json = await reg(['logout', 'ghcr.io', '--purge-cache', '-o', 'json']);
+    expect(json.code).toBe(1);
+    expect(matchesSchema('logout', json.stdout)).toMatchObject({ purgedCache: false });
+    expect((await reg(['cache', 'clear'])).code).toBe(1);
   });
 
   test.each([

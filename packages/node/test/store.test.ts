@@ -513,7 +513,7 @@ describe('trust', () => {
     },
   );
 
-  it.each([0o777, 0o770, 0o707, 0o720])('does not touch a folder of mode %o', async (mode) => {
+  it.each([0o777, 0o770, 0o707, 0o720])('does not use a folder of mode %o, and clears it', async (mode) => {
     const { path, store } = await filled();
     chmodSync(path, mode);
     const before = readdirSync(path);
@@ -521,9 +521,10 @@ describe('trust', () => {
     await store.write({ ...grantKey, credential: null }, grant());
     await store.forget(grantKey);
     expect(await store.list()).toEqual([]);
-    await store.clear();
     expect(await store.once(grantKey, async () => 'done')).toBe('done');
     expect(readdirSync(path)).toEqual(before);
+    await store.clear();
+    expect(readdirSync(path)).toEqual([]);
     expect(warnings).toEqual([
       `the token store does not use ${path}, which is open to other users (mode ${mode.toString(8)})`,
     ]);
@@ -954,6 +955,34 @@ describe('what the command shows', () => {
     await store.clear(grantKey.registry);
     expect(await store.list()).toMatchObject([{ registry: 'https://other.example' }]);
     expect([await tokenIn(store), await tokenIn(store, other)]).toEqual([null, 'other']);
+  });
+
+  it('clears a folder that others may write to, all of it, and what others may read', async () => {
+    const { path, store } = await filled();
+    chmodSync(path, 0o770);
+    writeFileSync(join(path, 'notes.txt'), 'x');
+    await store.clear('https://nobody.example');
+    expect(readdirSync(path)).toEqual(['notes.txt']);
+    const open = await filled();
+    const [file = ''] = readdirSync(open.path).filter((name) => name.length === 64);
+    chmodSync(join(open.path, file), 0o644);
+    await open.store.clear(grantKey.registry);
+    expect(readdirSync(open.path)).not.toContain(file);
+  });
+
+  it('rejects where what should be cleared is out of its hands, and clears the rest', async () => {
+    const { path, store } = await filled();
+    const link = join(folderOf(), 'link');
+    mkdirSync(join(link, '..'), { recursive: true });
+    symlinkSync(path, link);
+    const linked = fileTokenStore({ path: link });
+    await expect(linked.clear()).rejects.toMatchObject({ code: 'REG_STORE_NOT_TRUSTED' });
+    expect(await tokenIn(store)).toBe('token-1');
+    mkdirSync(join(path, '0'.repeat(64)));
+    chmodSync(path, 0o770);
+    await expect(store.clear()).rejects.toThrow('0'.repeat(64));
+    expect(readdirSync(path)).toEqual(['0'.repeat(64)]);
+    await fileTokenStore({ path: join(path, 'none') }).clear();
   });
 
   it('has the folder of the environment it is given', () => {

@@ -65,13 +65,11 @@ export async function logout(
     surroundings.signal.throwIfAborted();
     outcomes.push(await forget(name, before, options, surroundings));
   }
-  if (purgeCache) {
-    const hosts = all ? [undefined] : [...targets.values()];
-    for (const host of hosts) await clearTokens(storeAt(env), host);
-  }
+  const unpurged = purgeCache ? await purge(all ? [undefined] : [...targets.values()], env) : null;
+  const isPurged = purgeCache && unpurged === null;
 
   if (options.output === 'json') {
-    stdout.write(jsonDocument({ registries: outcomes, purgedCache: purgeCache }));
+    stdout.write(jsonDocument({ registries: outcomes, purgedCache: isPurged }));
   } else if (options.quiet !== true) {
     const paint = paintFor(stderr, env, options.color);
     for (const { registry, erased, left } of outcomes) {
@@ -83,10 +81,24 @@ export async function logout(
       }
     }
     if (outcomes.length === 0) stderr.write('reg: not logged in anywhere\n');
-    if (purgeCache) stderr.write(`${paint('good', '✓')} kept tokens: forgotten\n`);
+    if (isPurged) stderr.write(`${paint('good', '✓')} kept tokens: forgotten\n`);
   }
   const unread = all ? problems.filter(({ kind }) => kind === 'unreadable') : [];
-  return complain(outcomes, unread, options, env);
+  return complain(outcomes, unread, unpurged, options, env);
+}
+
+/** Forgets the tokens of each host, or all. Resolves to what is wrong where some stay: what else was done is told first. */
+async function purge(
+  hosts: readonly (string | undefined)[],
+  env: Surroundings['env'],
+): Promise<Complaint | null> {
+  try {
+    for (const host of hosts) await clearTokens(storeAt(env), host);
+    return null;
+  } catch (error) {
+    if (error instanceof Complaint) return error;
+    throw error;
+  }
 }
 
 async function forget(
@@ -187,6 +199,7 @@ function namespacesOf(
 function complain(
   outcomes: readonly Outcome[],
   unread: Stored['problems'],
+  unpurged: Complaint | null,
   { output }: LogoutOptions,
   env: Surroundings['env'],
 ): ExitCode | undefined {
@@ -200,8 +213,12 @@ function complain(
       ({ source, why }) => `what is in ${shownPlace(source, env)} is not known: ${toVisible(why)}`,
     ),
   ];
-  if (faults.length === 0) return undefined;
+  if (faults.length === 0) {
+    if (unpurged !== null && output === 'text') throw unpurged;
+    return unpurged?.exitCode;
+  }
   if (output === 'json') return exitCode.credentials;
+  if (unpurged !== null) faults.push(unpurged.message);
   const [first] = left;
   const hint =
     first?.source === 'DOCKER_AUTH_CONFIG'

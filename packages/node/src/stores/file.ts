@@ -54,7 +54,10 @@ export interface FileTokenStore extends TokenStore {
   once<T>(key: StoreKey, work: () => Promise<T>): Promise<T>;
   /** What would be found now. */
   list(): Promise<readonly StoredToken[]>;
-  /** Removes everything, the key of the names included; or what is for one registry, an origin. */
+  /**
+   * Removes everything, the key of the names included; or what is for one registry, an origin, and what cannot be read. Of a folder
+   * that others may write to everything in either case. Rejects where the folder is another user's, or none.
+   */
   clear(registry?: string): Promise<void>;
 }
 
@@ -181,16 +184,24 @@ class Store implements FileTokenStore {
 
   async clear(registry?: string): Promise<void> {
     const folder = this.#folder;
-    if (folder === null || !(await folder.isTrusted())) return;
-    if (registry !== undefined) {
-      for await (const { name, kept } of entriesIn(folder)) {
-        if (kept.registry === registry) await folder.remove(name);
-      }
+    if (folder === null) return;
+    const names = await folder.ownNames();
+    if (!(await folder.isTrusted())) {
+      // Of use to nobody, and perhaps known to others already: all of it goes.
+      const removals = names.filter(isOurs).map((name) => folder.unlink(name));
+      const failed = (await Promise.allSettled(removals)).find(({ status }) => status === 'rejected');
+      if (failed?.status === 'rejected') throw failed.reason;
       return;
     }
-    // Locks end by themselves, and one that is held must not be taken from its holder.
-    for (const name of await folder.names()) {
-      if (name === keyFile || entryName.test(name) || temporaryName.test(name)) await folder.remove(name);
+    const secret = registry === undefined ? null : await readSecret(folder);
+    for (const name of names) {
+      if (registry !== undefined) {
+        if (!entryName.test(name)) continue;
+        // What cannot be read may be for this registry, and is found by nobody.
+        const entry = secret === null ? null : await entryIn(folder, name, secret);
+        if (entry !== null && entry.kept.registry !== registry) continue;
+        await folder.remove(name);
+      } else if (isOurs(name)) await folder.remove(name);
     }
   }
 
@@ -227,8 +238,12 @@ class Store implements FileTokenStore {
   }
 }
 
+/** Locks end by themselves, and one that is held must not be taken from its holder. */
+function isOurs(name: string): boolean {
+  return name === keyFile || entryName.test(name) || temporaryName.test(name);
+}
+
 interface Entry {
-  readonly name: string;
   readonly kept: Kept;
   /** Size of the file. */
   readonly bytes: number;
@@ -239,10 +254,16 @@ async function* entriesIn(folder: PrivateFolder): AsyncGenerator<Entry, void, vo
   const secret = await readSecret(folder);
   if (secret === null) return;
   for (const name of await folder.names()) {
-    const content = entryName.test(name) ? await folder.read(name, longestFile) : null;
-    const kept = content === null ? null : unseal(name, content, secret);
-    if (content !== null && kept !== null) yield { name, kept, bytes: content.length };
+    const entry = entryName.test(name) ? await entryIn(folder, name, secret) : null;
+    if (entry !== null) yield entry;
   }
+}
+
+/** What a file holds; `null` when it cannot be read. */
+async function entryIn(folder: PrivateFolder, name: string, secret: Buffer): Promise<Entry | null> {
+  const content = await folder.read(name, longestFile);
+  const kept = content === null ? null : unseal(name, content, secret);
+  return content === null || kept === null ? null : { kept, bytes: content.length };
 }
 
 /** Not ended, not from the future, and of a life that the driver gives. */

@@ -79,6 +79,30 @@ export class PrivateFolder {
     });
   }
 
+  /**
+   * The names in a folder of the user's own, however open it is to others; none where there is no folder. Rejects with the
+   * system's error when they cannot be read, and for a folder that is somebody else's, or none.
+   */
+  async ownNames(): Promise<readonly string[]> {
+    let stats: Stats;
+    try {
+      stats = await lstat(this.path);
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return [];
+      throw error;
+    }
+    const fault = stats.isDirectory() ? faultOf(stats, 0) : 'is a link or a file';
+    if (fault !== null) {
+      throw Object.assign(new Error(`${toVisible(this.path)} ${fault}`), { code: 'REG_STORE_NOT_TRUSTED' });
+    }
+    return readdir(this.path);
+  }
+
+  /** Removes a file or a link. Where others may write, what is below a folder need not be what it was a moment ago: it stays. */
+  async unlink(name: string): Promise<void> {
+    await rm(join(this.path, name), { force: true });
+  }
+
   /** Removes what has that name, whatever it is. A link goes, and what it leads to stays. */
   async remove(name: string): Promise<void> {
     await rm(join(this.path, name), { force: true, recursive: true });
