@@ -713,6 +713,20 @@ describe('while it looks', () => {
 });
 
 describe('TLS', () => {
+  test('an https registry that is asked over plain http is to be asked by https', async () => {
+    const server = await serveTls(authority().server(), (_, response) => response.end('{}'));
+    const { diagnosis } = await doctor([`${server.host}/team/app`, '--plain-http']);
+    expect(diagnosis.checks.filter(({ status }) => status === 'problem')).toMatchObject([
+      {
+        id: 'v2.ping',
+        cause: 'registry-speaks-https',
+        fix: { command: `reg doctor ${server.host}/team/app` },
+      },
+    ]);
+    const { check } = await doctor([`http://${server.host}`]);
+    expect(check('v2.ping')?.fix?.command).toBe(`reg doctor https://${server.host}`);
+  });
+
   test.each([
     ['SSH-2.0-OpenSSH_9.2\r\n', 'not-a-registry'],
     ['HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n', 'registry-speaks-http'],

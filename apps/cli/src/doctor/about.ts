@@ -33,6 +33,8 @@ export interface Commands {
   readonly otherAuthority: string;
   /** This one again, over plain http. */
   readonly plainHttp: string;
+  /** This one again, over https. */
+  readonly https: string;
   readonly login: string;
   readonly logout: string;
   readonly trace: string;
@@ -71,6 +73,12 @@ export function aboutOf(target: AnyTarget, options: AboutOptions): About {
       doctor: again.command,
       otherAuthority: againFor('doctor', target, { ...options, caFile: 'FILE' }, flags).command,
       plainHttp: again.plainHttp,
+      https: againFor(
+        'doctor',
+        { ...target, shown: shown.replace(/^http:/, 'https:') },
+        { ...options, plainHttp: false },
+        flags,
+      ).command,
       login: `${again.login} -u NAME --password-stdin < FILE`,
       logout: line('reg', 'logout', name, ...files),
       trace: again.trace,

@@ -20,6 +20,7 @@ import {
   decidePing,
   decideReach,
   decideRealm,
+  speaksTls,
 } from './checks/handshake.ts';
 import { decideConnection, decideLookup, decideRoute, decideTls } from './checks/network.ts';
 import { type CheckId, type Decision, skipped, unknown } from './finding.ts';
@@ -78,10 +79,13 @@ const there: readonly Check<Scene>[] = [
   {
     id: 'v2.ping',
     needs: ['tls.chain'],
-    look: async (scene) =>
-      (await scene.trustFault.get()) === null
-        ? decidePing(await scene.ping.get(), await scene.route(), scene.about)
-        : unknown('not looked at: it needs config.read'),
+    async look(scene) {
+      if ((await scene.trustFault.get()) !== null) return unknown('not looked at: it needs config.read');
+      const decision = decidePing(await scene.ping.get(), await scene.route(), scene.about);
+      const isPlain = scene.about.registry.protocol === 'http:';
+      const isTls = decision.status === 'problem' && isPlain && (await scene.speaksTls.get());
+      return isTls ? speaksTls(decision, scene.about) : decision;
+    },
   },
   {
     id: 'challenge.parse',

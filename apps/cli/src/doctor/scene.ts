@@ -95,6 +95,13 @@ export class Scene {
 
   readonly tls = new Once(async () => tryTls(this.about.registry, 'any', await this.#network.get()));
 
+  /** Whether the port that is asked over plain http takes a TLS hello. */
+  readonly speaksTls = new Once(async () => {
+    const { hostname, port } = this.about.registry;
+    const url = new URL(`https://${hostname}:${port || '80'}`);
+    return (await tryTls(url, 'any', await this.#network.get())).certificate !== null;
+  });
+
   /** The certificate of the token server, where its TLS is what failed. */
   readonly realmTls = new Once(async () => {
     const { failure } = await this.ping.get();

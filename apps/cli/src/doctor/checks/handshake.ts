@@ -86,6 +86,17 @@ export function decidePing(ping: Answered, route: RouteFacts, about: About): Dec
   };
 }
 
+/** `v2.ping` of a port that is asked over plain http and takes TLS, which answers the one or other thing to that. */
+export function speaksTls(decision: Decision, { registry, commands }: About): Fault {
+  return {
+    status: 'problem',
+    summary: `${registry.host} speaks https, and is asked over plain http`,
+    evidence: [decision.summary, 'it answers a TLS hello with a certificate'],
+    cause: 'registry-speaks-https',
+    fix: run(commands.https, 'leave --plain-http (or http://) out'),
+  };
+}
+
 function isRedirect(status: number): boolean {
   return status >= 300 && status < 400;
 }
