@@ -157,6 +157,30 @@ describe('a command that fails says what happened, what can be run next, and exi
     },
   );
 
+  test('a redirect to a registry with passwords: which to name itself', async () => {
+    const target = await registryFor({ auth: 'basic', users, repositories });
+    const registry = await registryFor({ auth: 'none', users, repositories });
+    const away: Fault = {
+      kind: 'redirect',
+      status: 308,
+      location: `${target.url}/v2/team/app/tags/list`,
+      times: Number.POSITIVE_INFINITY,
+    };
+    registry.faults.add(away);
+    const ran = await run(['tags', `${registry.host}/team/app`, ...asAlice.args], asAlice.run);
+    expect(ran).toMatchObject({
+      code: 4,
+      stderr: expect.stringMatching(
+        /offers "basic", .* A redirect target gets no credential: ask \S+ itself\./,
+      ),
+    });
+    expect(ran.stderr).not.toContain('must offer');
+    expect(hintIn(ran)).toBe(`reg doctor ${target.host}   # the registry itself`);
+    const looked = await run(['doctor', `${registry.host}/team/app`, ...asAlice.args], asAlice.run);
+    expect(looked.stdout).toMatch(/challenge\.parse .*a redirect target gets none/);
+    expect(looked.stdout).toContain(`reg doctor ${target.host}`);
+  });
+
   test('a realm that only a trusted registry may name: with the hint followed, it works', async () => {
     const { host, pair, count } = await registryFor({ auth: 'bearer', users, repositories });
     const name = `${host}/team/app`;

@@ -293,10 +293,11 @@ function describeChallenge(failure: Failure & { kind: 'challenge-unusable' }, to
     }
     case 'unsupported-scheme': {
       const offered = failure.offered.slice(0, 5).map(quoted).join(', ');
-      return (
-        `${url} answered 401 and offers ${offered}, none of which ${told('policy.schemes lets this client answer', 'this client can answer')}. Its operator must ` +
-        'offer Bearer or Basic.'
-      );
+      // Basic is answered everywhere but there, unless the policy leaves it out.
+      const advice = failure.offered.includes('basic')
+        ? `A redirect target gets no credential: ask ${hostOf(failure.url)} itself`
+        : 'Its operator must offer Bearer or Basic';
+      return `${url} answered 401 and offers ${offered}, which this client does not answer there${told(' (policy.schemes)')}. ${advice}.`;
     }
     case 'no-realm':
       return (

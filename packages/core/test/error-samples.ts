@@ -128,6 +128,7 @@ export const samples: { readonly [K in FailureKind]: readonly Of<K>[] } = {
     challenge('absent'),
     challenge('malformed'),
     challenge('unsupported-scheme', ['negotiate', 'digest']),
+    challenge('unsupported-scheme', ['basic']),
     challenge('no-realm', ['bearer']),
   ],
   'scheme-downgrade': [

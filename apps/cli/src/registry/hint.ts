@@ -38,9 +38,12 @@ export function hintFor(failure: Failure, again: Again): string {
         : `sleep ${Math.ceil(failure.retryAfterMs / 1_000)}; ${command}`;
     case 'network':
       return speaksHttp(failure) ? `${again.plainHttp}   # the port does not speak TLS` : onward(again);
+    case 'challenge-unusable': {
+      const target = loginBehindRedirect(failure);
+      return target === null ? onward(again) : `reg doctor ${quote(target)}   # the registry itself`;
+    }
     case 'credential-unavailable':
     case 'deadline':
-    case 'challenge-unusable':
     case 'scheme-downgrade':
     case 'token-invalid':
     case 'token-redirected':
@@ -55,6 +58,18 @@ function trusting({ registry, realm }: RealmPair): string {
   const url = new URL(registry);
   const name = registryIn({ url, registry: url.host }, {});
   return `reg trust add ${quote(name)} ${quote(realm)}   # if that server may see your credential`;
+}
+
+/**
+ * The registry that was redirected to and asks for a password, which a redirect target does not get, as a command names it; else
+ * `null`. This client answers Basic everywhere else.
+ */
+export function loginBehindRedirect(
+  failure: Failure & { readonly kind: 'challenge-unusable' },
+): string | null {
+  if (failure.reason !== 'unsupported-scheme' || !failure.offered.includes('basic')) return null;
+  const url = new URL(failure.url);
+  return registryIn({ url, registry: url.host }, {});
 }
 
 /** What finds the cause. Whoever has asked for that already is shown the whole handshake. */

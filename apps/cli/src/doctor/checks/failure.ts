@@ -6,6 +6,7 @@
  */
 
 import { blockedAddressCode, describe, type Failure, type Problem } from '@reg/core';
+import { loginBehindRedirect } from '../../registry/hint.ts';
 import { isMendedByTrust } from '../../report/exit-code.ts';
 import { quote } from '../../report/shell.ts';
 import type { About } from '../about.ts';
@@ -149,7 +150,12 @@ function challengeCause(
           `have ${name}, or the proxy that rewrites its headers, write every value of the challenge in a pair of quotes (RFC 9110 §11.6.1)`,
         ),
       };
-    case 'unsupported-scheme':
+    case 'unsupported-scheme': {
+      const target = loginBehindRedirect(failure);
+      if (target !== null) {
+        const text = `name that registry itself, here and in the tools that use ${name}: a redirect target gets no credential`;
+        return { cause: 'challenge-unsupported', fix: run(`reg doctor ${quote(target)}`, text) };
+      }
       return {
         cause: 'challenge-unsupported',
         fix: run(
@@ -157,6 +163,7 @@ function challengeCause(
           `${name} offers no Bearer or Basic, which container tools answer: show this to its operator`,
         ),
       };
+    }
   }
 }
 
@@ -278,7 +285,10 @@ function summaryOf(failure: Failure): string {
       return {
         absent: '401 without a WWW-Authenticate header',
         malformed: 'the WWW-Authenticate header cannot be read',
-        'unsupported-scheme': `only ${failure.offered.join(', ')} is offered`,
+        'unsupported-scheme':
+          loginBehindRedirect(failure) === null
+            ? `only ${failure.offered.join(', ')} is offered`
+            : `redirects to ${new URL(failure.url).origin}, which asks for a login: a redirect target gets none`,
         'no-realm': 'a Bearer challenge without a realm',
       }[failure.reason];
     case 'scheme-downgrade':
