@@ -224,6 +224,51 @@ describe('a list that cannot be followed to its end is an error, after what ther
     });
   });
 
+  test.each([
+    ['no URL', '<http://[>; rel="next"'],
+    ['no URL, its relation unquoted', '</p>; rel=prev, <http://[>; title="a, <b>"; rel=next'],
+    ['the page itself', `<${path}>; rel="next"`],
+    ['the page itself, its relation unquoted', '<#top>;rel=next'],
+    ['a URL with a password', '<http://a:b@$host/v2/x>; rel="next"'],
+  ])('a link to the next page that is %s', async (_, link) => {
+    for (const args of [
+      ['tags', '$host/team/app'],
+      ['api', '--paginate', '-R', '$host', path],
+    ]) {
+      const { host, faults } = await registry();
+      faults.add(page('{"tags":["0"]}', { Link: link.replace('$host', host) }));
+      const ran = await run(args.map((arg) => arg.replace('$host', host)));
+      expect(ran).toMatchObject({
+        code: 9,
+        stdout: args[0] === 'tags' ? '0\n' : '{"tags":["0"]}\n',
+        stderr: expect.stringContaining('the link to its next page leads nowhere'),
+      });
+    }
+  });
+
+  test.each(['</p>; rel="prev"', '<http://[>; rel="nextish"; title="rel=next"', '<>; rel="next"', 'next'])(
+    'but %s is none, and the list at its end',
+    async (link) => {
+      const { host, faults } = await registry();
+      faults.add(page('{"tags":["0"]}', { Link: link }));
+      expect(await run(['tags', `${host}/team/app`])).toEqual({ code: 0, stdout: '0\n', stderr: '' });
+    },
+  );
+
+  test('a registry that ignores where to go on, and sends the same names again', async () => {
+    for (const next of [() => 'last=b', (i: number) => `page=${i}`]) {
+      const { host, faults, count } = await registry();
+      for (let i = 0; i < 4; i++)
+        faults.add({ ...page('{"tags":["a","b"]}', { Link: `<${path}?${next(i)}>; rel="next"` }), after: i });
+      expect(await run(['tags', `${host}/team/app`])).toMatchObject({
+        code: 9,
+        stdout: 'a\nb\n',
+        stderr: expect.stringContaining('a page of it has the same names as the one before'),
+      });
+      expect(count()).toBe(2);
+    }
+  });
+
   test('pages that lead in a circle (requirement 136)', async () => {
     const { host, faults, count } = await registry();
     faults.add(page('{"tags":["0"]}', { Link: `<${path}?b>; rel="next"` }));
@@ -281,9 +326,10 @@ describe('a list that cannot be followed to its end is an error, after what ther
 
   test('one document of more than 64 Mi characters', async () => {
     const { host, faults } = await registry();
-    const body = JSON.stringify({ tags: ['x'.repeat(24 * 1024 * 1024)] });
-    for (let i = 0; i < 3; i++)
+    for (let i = 0; i < 3; i++) {
+      const body = JSON.stringify({ tags: [`${i}${'x'.repeat(24 * 1024 * 1024)}`] });
       faults.add({ ...page(body, { Link: `<${path}?${i}>; rel="next"` }), after: i });
+    }
     const ran = await run(['tags', `${host}/team/app`, '-o', 'json']);
     expect(ran).toMatchObject({ code: 1, stdout: '' });
     expect(ran.stderr).toContain('-o ndjson');

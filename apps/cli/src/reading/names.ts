@@ -129,11 +129,16 @@ async function* namePages(
   { url, member, again }: Pick<List, 'url' | 'member' | 'again'>,
 ): AsyncGenerator<readonly string[]> {
   let empty = 0;
+  let before: readonly string[] = [];
   for await (const page of pages(client, { method: 'GET', url }, again)) {
     const text = await pageText(page, again);
     if (text === null) throw broken(`a page of it is larger than ${PAGE_BYTES / 1024 / 1024} MiB`, again);
     const names = namesIn(text, member);
     if (names === null) throw broken(`the body is no JSON with a list of ${member} in it`, again);
+    // Or it ignores where to go on, and would list them for ever.
+    if (names.length > 0 && names.length === before.length && names.every((name, i) => name === before[i]))
+      throw broken('a page of it has the same names as the one before', again);
+    before = names;
     yield names;
     empty = names.length === 0 ? empty + 1 : 0;
     if (empty > EMPTY_PAGES) throw broken(`${empty} of its pages in a row are empty`, again);

@@ -33,6 +33,7 @@ export async function* pages(client: Client, asked: Asked, again: Again): AsyncG
     yield page;
     url = nextPage(page.head, page.url);
     if (url === null && leadsElsewhere(page)) throw broken('its next page is at another origin', again);
+    if (url === null && announcesNext(page)) throw broken('the link to its next page leads nowhere', again);
     if (url !== null && seen.has(url.href))
       throw broken('its pages lead back to one that was read before', again);
     if (seen.size > PAGES) throw broken(`it has more than ${PAGES} pages`, again);
@@ -49,6 +50,28 @@ function leadsElsewhere({ head, url }: Delivered<unknown>): boolean {
     const next = name === 'link' && value.includes('next') && URL.canParse(target, url);
     return next && new URL(target, url).origin !== new URL(url).origin;
   });
+}
+
+/**
+ * Whether there is a link with `rel="next"`, wherever it leads: read as if all links led to one other page. An empty one is how
+ * some registries write the end.
+ */
+function announcesNext({ head }: Delivered<unknown>): boolean {
+  const headers = head.headers.map(([name, value]) => [name, elsewhere(value)] as const);
+  return nextPage({ headers }, 'http://localhost/') !== null;
+}
+
+/** A `Link` field with another target in each place of one. */
+function elsewhere(links: string): string {
+  let text = '';
+  for (let at = 0; ; ) {
+    const open = links.indexOf('<', at);
+    const close = links.indexOf('>', open);
+    if (open < 0 || close < 0) return text + links.slice(at);
+    const isEmpty = links.slice(open + 1, close).trim() === '';
+    text += `${links.slice(at, open)}${isEmpty ? '<>' : '<next>'}`;
+    at = close + 1;
+  }
 }
 
 /** A complaint about a list that makes no sense. */
