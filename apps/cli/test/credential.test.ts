@@ -145,6 +145,18 @@ describe('reg credential store, list and erase', () => {
     expect(json((await reg(['credential', 'list'])).stdout)).toEqual({ [hub]: '<token>' });
   });
 
+  test('list fails with words where get would', async () => {
+    const { reg, write } = homeFor();
+    write(config, { credsStore: 5 });
+    for (const [action, stdin] of [
+      ['list', ''],
+      ['get', 'ghcr.io'],
+    ] as const) {
+      const ran = await reg(['credential', action], { stdin });
+      expect(ran).toMatchObject({ code: 1, stdout: expect.stringContaining('"credsStore" is not a string') });
+    }
+  });
+
   test('list: the user of each registry that get answers for', async () => {
     const { reg, write } = homeFor();
     expect((await reg(['credential', 'list'])).stdout).toBe('{}\n');

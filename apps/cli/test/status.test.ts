@@ -142,6 +142,20 @@ describe('reg status lists what is stored', () => {
     expect(matchesSchema('status', json.stdout)).toMatchObject({ problems: [{}, {}] });
   });
 
+  test('a config that is broken, or a folder, is not no credentials', async () => {
+    for (const [name, content] of [
+      ['config.json', { credsStore: 5 }],
+      ['config.json/x', ''],
+    ] as const) {
+      const { reg, write } = homeFor();
+      write(`.docker/${name}`, content);
+      const ran = await reg(['status']);
+      expect(ran).toMatchObject({ code: 8, stdout: '' });
+      expect(ran.stderr).toContain('warning: ~/.docker/config.json: ');
+      expect(ran.stderr).not.toContain('no credentials are stored');
+    }
+  });
+
   test('names that move a cursor are made visible', async () => {
     const { reg, write } = homeFor();
     write(config, { auths: { 'ghcr.io': login('a\u202eb'), 'quay.io': { auth: '***' } } });

@@ -41,6 +41,25 @@ const brief = ({ registry, username, usedBy, key }: StoredCredential) =>
   `${registry} ${username} ${usedBy.join('+') || 'nobody'} ${key}`;
 
 describe('listCredentials', () => {
+  test.each([
+    ['a "credsStore" that is no name', { credsStore: 5 }, 'config.json', '"credsStore" is not a string'],
+    ['a helper that is no name', { credHelpers: { 'x.example': [] } }, 'config.json', 'is not a string'],
+    ['a folder in the place of the file', '', 'config.json/x', 'is a folder'],
+  ])('%s is told', async (_, content, name, why) => {
+    const { folder, write, list } = home();
+    write(`.docker/${name}`, content);
+    expect(await list()).toEqual({
+      credentials: [],
+      problems: [
+        {
+          source: join(folder, '.docker/config.json'),
+          kind: 'unreadable',
+          why: expect.stringContaining(why),
+        },
+      ],
+    });
+  });
+
   test('each entry of each place, and who would use it', async () => {
     const { folder, write, list } = home();
     const docker = write('.docker/config.json', {

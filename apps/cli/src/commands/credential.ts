@@ -187,6 +187,9 @@ async function list(
     await listCredentials({ ...files, signal }),
     ...(hasFile(options) || own === null ? [] : [await listCredentials({ path: own, env, signal })]),
   ];
+  // `get` fails on it as well, and a list without it would be taken for all there is.
+  const unread = listings.flatMap(({ problems }) => problems).find(({ kind }) => kind === 'unreadable');
+  if (unread !== undefined) throw new Refusal(`what is in ${unread.source} is not known: ${unread.why}`);
   const users: Record<string, string> = {};
   for (const { registry, type, username, usedBy } of listings.flatMap(({ credentials }) => credentials)) {
     if (!usedBy.includes('default') || type === 'registry' || registry.includes('/')) continue;

@@ -8,11 +8,12 @@
 
 import type { Credential } from '@reg/core';
 import type { AbortSignalLike } from '@reg/core/driver';
-import { isObject, member, objectIn, parseConfig } from './config.ts';
+import { isObject, member, objectIn, parseConfig, textIn } from './config.ts';
 import { type FileFormat, type Flavor, helperIn, readConfig } from './config-file.ts';
 import { credentialIn } from './entry.ts';
 import { CredentialsError } from './error.ts';
 import { expiryOf } from './expiry.ts';
+import { readFileText } from './file.ts';
 import { helperList, programOf, tokenUser } from './helper.ts';
 import type { HelperAsker } from './helpers.ts';
 import { type OrderOptions, type Place, placesFor, type Reader, sourceAt } from './order.ts';
@@ -186,7 +187,11 @@ class Lister {
     for (const { source, outcome, why } of trail.steps) {
       if (outcome === 'exposed') this.#problem({ source, kind: 'exposed', why });
     }
-    if (config === null) return [];
+    if (config === null) {
+      // A look-up passes it, and whoever asks what is stored should know.
+      if ((await readFileText(path)).kind === 'folder') throw new CredentialsError(path, 'is a folder');
+      return [];
+    }
     if (format === 'flat') return entriesOf(path, format, config);
     const entries = entriesOf(path, format, objectIn(path, config, 'auths'));
     return [...(await this.#keptByHelpers(path, config, format)), ...entries];
@@ -195,9 +200,9 @@ class Lister {
   /** What the helpers that a config names keep, as far as it is them who would be asked. */
   async #keptByHelpers(path: string, config: object, flavor: Flavor): Promise<readonly Entry[]> {
     const named = Object.keys(objectIn(path, config, 'credHelpers'));
-    const store = flavor === 'docker' ? (member(config, 'credsStore') ?? '') : '';
+    const store = flavor === 'docker' ? textIn(path, config, 'credsStore') : '';
     const names = [...named, ...Object.keys(objectIn(path, config, 'auths'))];
-    if (typeof store === 'string' && store !== '' && !this.#without.includes(store)) {
+    if (store !== '' && !this.#without.includes(store)) {
       names.push(...Object.keys((await this.#listOf(store)) ?? {}));
     }
     const entries: Entry[] = [];
