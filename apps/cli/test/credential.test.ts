@@ -249,6 +249,20 @@ describe('reg credential install', () => {
     expect(read(config)).toEqual(before);
   });
 
+  test('what was stored before answers, not what is in the file, and that is said', async () => {
+    const { reg, write } = homeFor();
+    write(config, { auths: { 'ghcr.io': entry('alice', password) } });
+    write(own, { auths: { 'ghcr.io': entry('bob', password) } });
+    const ran = await reg([...install, '--dry-run']);
+    expect(ran.stderr).toContain(
+      'warning: docker-credential-reg answers with the login of bob that it keeps, in ~/.config/reg/credentials.json\n',
+    );
+    expect(ran.stderr).toContain(
+      'warning: the login of alice in the file stays, unencrypted, and is not used any more\n',
+    );
+    expect(ran.stderr).not.toContain('until another is stored');
+  });
+
   test('--yes makes it, once; what is on no PATH is warned of', async () => {
     const { reg, read } = homeFor();
     const ran = await reg([...install, '--as', 'none', '--yes']);

@@ -10,7 +10,7 @@ import { delimiter, isAbsolute, join } from 'node:path';
 import { toVisible } from '@reg/core';
 import { assignHelper, CredentialsError, listCredentials } from '../credentials/keep.ts';
 import { keyedTarget } from '../credentials/name.ts';
-import { ownHelper } from '../credentials/own.ts';
+import { ownFile, ownHelper } from '../credentials/own.ts';
 import { placeFor, shownPlace } from '../credentials/place.ts';
 import type { CommonOptions, FileOptions } from '../registry/options.ts';
 import { Complaint, usage } from '../report/complaint.ts';
@@ -98,15 +98,27 @@ async function consequences(
       `docker-credential-${replaced} is not asked any more; what it keeps for ${registry} stays there`,
     );
   }
-  // What is in the file itself: nothing is asked of any helper that it names.
-  const { credentials } = await listCredentials({ path, env, signal, withoutHelpers: Object.values(before) });
-  const inline = credentials.find((entry) => entry.registry === registry && entry.helper === null);
-  if (inline !== undefined) {
-    const who = inline.username === null ? 'the login' : `the login of ${toVisible(inline.username)}`;
+  // What is in the files themselves: nothing is asked of any helper that they name.
+  const loginIn = async (path: string, withoutHelpers: readonly string[]): Promise<string | null> => {
+    const { credentials } = await listCredentials({ path, env, signal, withoutHelpers });
+    const found = credentials.find((entry) => entry.registry === registry && entry.helper === null);
+    if (found === undefined) return null;
+    return found.username === null ? 'the login' : `the login of ${toVisible(found.username)}`;
+  };
+  const inline = await loginIn(path, Object.values(before));
+  if (name !== ownHelper) {
+    if (inline !== null)
+      warnings.push(`${inline} in the file is not used any more: ${program} is asked in its place`);
+    return warnings;
+  }
+  const own = ownFile(env);
+  const kept = own === null ? null : await loginIn(own, []);
+  if (own !== null && kept !== null) {
+    warnings.push(`${program} answers with ${kept} that it keeps, in ${shownPlace(own, env)}`);
+    if (inline !== null) warnings.push(`${inline} in the file stays, unencrypted, and is not used any more`);
+  } else if (inline !== null) {
     warnings.push(
-      name === ownHelper
-        ? `${who} in the file stays, unencrypted, and ${program} answers with it until another is stored`
-        : `${who} in the file is not used any more: ${program} is asked in its place`,
+      `${inline} in the file stays, unencrypted, and ${program} answers with it until another is stored`,
     );
   }
   return warnings;
