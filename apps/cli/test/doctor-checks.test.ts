@@ -15,8 +15,9 @@ import {
 import { decideCors } from '../src/doctor/checks/cors.ts';
 import { decideEntries, decideHelper, spanOf } from '../src/doctor/checks/credentials.ts';
 import { problemOf } from '../src/doctor/checks/failure.ts';
+import { decidePing } from '../src/doctor/checks/handshake.ts';
 import { connectionFault, decideConnection, decideRoute, decideTls } from '../src/doctor/checks/network.ts';
-import type { CheckId, Decision } from '../src/doctor/finding.ts';
+import type { CheckId, Decision, Fault } from '../src/doctor/finding.ts';
 import type { CorsFacts } from '../src/doctor/gather/cors.ts';
 import type { CredentialFacts } from '../src/doctor/gather/credentials.ts';
 import type { NetworkFault, TlsFacts } from '../src/doctor/gather/network.ts';
@@ -435,6 +436,77 @@ describe('a repository', () => {
   });
 });
 
+describe('an answer that is no use', () => {
+  const answered = (about: Partial<Answered>): Answered => ({
+    url: 'https://registry.example:5000/v2/team/app/tags/list',
+    head: null,
+    failure: null,
+    problems: [],
+    responses: [],
+    tokens: [],
+    identified: true,
+    policy: null,
+    ...about,
+  });
+  const asking = (pull: Answered) => ({ pull, ping: pull, clockIsOff: false, canPush: false });
+  const response = (status: number, ...headers: readonly (readonly [string, string])[]) => ({
+    type: 'response' as const,
+    at: 0,
+    head: { status, headers },
+    problems: [],
+    body: null,
+  });
+
+  test('a web page in the place of the tags', () => {
+    const head = { status: 200, headers: [['content-type', 'text/html; charset=utf-8'] as const] };
+    expect(decideAccess(asking(answered({ head })), about)).toMatchObject({
+      status: 'problem',
+      cause: 'not-a-registry',
+    });
+  });
+
+  test('a registry that lists no tags can be used all the same', () => {
+    const head = { status: 405, headers: [] };
+    expect(decideAccess(asking(answered({ head })), about)).toMatchObject({ status: 'skipped' });
+  });
+
+  test('a new token that the registry calls invalid', () => {
+    const failure = {
+      kind: 'denied',
+      url: 'https://registry.example:5000/v2/team/app/tags/list',
+      status: 401,
+      reason: 'token-refused',
+      asked: '',
+      challenged: '',
+      granted: null,
+      anonymous: false,
+      problems: [],
+    } as const;
+    const challenge = 'Bearer realm="https://auth.example/token",service="x",error="invalid_token"';
+    const responses = [response(401, ['www-authenticate', challenge])];
+    expect(decideAccess(asking(answered({ failure, responses })), about)).toMatchObject({
+      cause: 'token-not-accepted',
+      evidence: expect.arrayContaining(['error: invalid_token']),
+    });
+    const other = [response(401, ['www-authenticate', challenge.replace(',error="invalid_token"', '')])];
+    expect(causeOf(decideAccess(asking(answered({ failure, responses: other })), about))).toBe(
+      'repository-missing-or-denied',
+    );
+  });
+
+  const direct = { kind: 'direct', why: 'no proxy is set' } as const;
+
+  test.each([
+    [response(403), 'problem'],
+    [response(403, ['docker-distribution-api-version', 'registry/2.0']), 'warning'],
+  ])('a /v2/ that is forbidden is not as it should be (%#)', (first, status) => {
+    expect(decidePing(answered({ responses: [first] }), direct, about)).toMatchObject({
+      status,
+      cause: 'ping-forbidden',
+    });
+  });
+});
+
 describe('a token server that grants all or nothing', () => {
   const refusal = { kind: 'token-refused', realm: 'https://auth.example/token', status: 403 } as const;
   const failure = { ...refusal, registry: about.registry.origin, asked: '', anonymous: false, problems: [] };
@@ -475,10 +547,29 @@ describe('uploads', () => {
     ['http://registry.example:5000/v2/x?_state=SECRET', 202, 'upload-location-downgraded'],
     [null, 405, 'upload-refused'],
     [null, 403, 'token-lacks-push'],
+    [null, 404, 'repository-missing-or-denied'],
+    [null, 429, 'rate-limited'],
+    [null, 503, 'registry-error'],
+    [null, 202, 'upload-location-missing'],
   ])('%j with %i', (location, status, cause) => {
     const decision = decideUpload(begun(location, status), pushing);
     expect(causeOf(decision)).toBe(cause);
     expect(JSON.stringify(decision)).not.toContain('SECRET');
+  });
+
+  test.each([405, 503, 202])('what is looked at after %i is the push', (status) => {
+    const { fix } = decideUpload(begun(null, status), pushing) as Fault;
+    expect(fix.command).toBe('reg trace registry.example:5000/team/app --push');
+  });
+
+  test('a limit says how long it is waited for', () => {
+    const facts = begun(null, 429);
+    const head = { status: 429, headers: [['retry-after', '7'] as const] };
+    const decision = decideUpload({ ...facts, begun: { ...facts.begun, head } }, pushing);
+    expect(decision).toMatchObject({
+      summary: '429: too many requests, wait 7 s',
+      fix: { command: expect.stringMatching(/^sleep 7; reg doctor /) },
+    });
   });
 });
 
@@ -612,4 +703,12 @@ test.each([
 ])('what is trusted for %s %j is the origin that was looked at', (text, options, name) => {
   const { commands } = aboutOf(anyTarget(text, options), options);
   expect(commands.trust('https://auth.example')).toBe(`reg trust add ${name} https://auth.example`);
+});
+
+test.each([
+  ['registry.example:5000/team/app', { plainHttp: true }, 'registry.example:5000/team/app'],
+  ['http://registry.example:5000', {}, 'registry.example:5000'],
+  ['localhost:5000/team/app', {}, 'https://localhost:5000'],
+])('over https %s %j is %s', (text, options, shown) => {
+  expect(aboutOf(anyTarget(text, options), options).commands.https).toBe(`reg doctor ${shown}`);
 });

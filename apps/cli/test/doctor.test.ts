@@ -720,7 +720,7 @@ describe('TLS', () => {
       {
         id: 'v2.ping',
         cause: 'registry-speaks-https',
-        fix: { command: `reg doctor ${server.host}/team/app` },
+        fix: { command: `reg doctor https://${server.host}` },
       },
     ]);
     const { check } = await doctor([`http://${server.host}`]);

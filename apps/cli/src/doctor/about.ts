@@ -38,6 +38,7 @@ export interface Commands {
   readonly login: string;
   readonly logout: string;
   readonly trace: string;
+  readonly tracePush: string;
   trust(realm: string): string;
   /** This one again, about the registry under another name. */
   renamed(host: string): string;
@@ -60,6 +61,8 @@ export function aboutOf(target: AnyTarget, options: AboutOptions): About {
     ...(options.config === undefined ? [] : ['--config', options.config]),
     ...(options.authfile === undefined ? [] : ['--authfile', options.authfile]),
   ];
+  // On this machine http is what is spoken to a name alone, and a reference has no scheme to say otherwise.
+  const overTls = registryIn({ url: new URL(`https://${url.host}`), registry: name }, {});
   const { repository = null, tag = null, digest = null } = reference ?? {};
   return {
     shown,
@@ -75,13 +78,14 @@ export function aboutOf(target: AnyTarget, options: AboutOptions): About {
       plainHttp: again.plainHttp,
       https: againFor(
         'doctor',
-        { ...target, shown: shown.replace(/^http:/, 'https:') },
+        { ...target, shown: overTls === name && !shown.startsWith('http') ? shown : overTls },
         { ...options, plainHttp: false },
         flags,
       ).command,
       login: `${again.login} -u NAME --password-stdin < FILE`,
       logout: line('reg', 'logout', name, ...files),
       trace: again.trace,
+      tracePush: againFor('trace', target, options, ['--push']).command,
       trust: (realm) => line('reg', 'trust', 'add', registryIn(target, {}), realm),
       renamed(host) {
         const other = shown.replace(url.hostname, () => host);

@@ -5,10 +5,10 @@
  * (Q46), so that both are said.
  */
 
-import { coversScopes, formatScopes, missingScopes, parseScopes } from '@reg/core';
+import { coversScopes, formatScopes, missingScopes, parseChallenges, parseScopes } from '@reg/core';
 import { quote } from '../../report/shell.ts';
 import type { About } from '../about.ts';
-import { type Decision, type Fix, ok, run, skipped, unknown } from '../finding.ts';
+import { type CauseId, type Decision, type Fault, type Fix, ok, run, skipped, unknown } from '../finding.ts';
 import type { Answered, TokenFacts, UploadFacts } from '../gather/requests.ts';
 import { access, bare, problemOf, said, waiting } from './failure.ts';
 import { isAbout } from './handshake.ts';
@@ -197,6 +197,8 @@ export function decideAccess(
   if (isAbout(failure, 'rate-limited') || head?.status === 429) return unknown('it asks to wait');
   if (failure !== null) {
     const decision = problemOf(failure, about);
+    const error = isAbout(failure, 'denied') && failure.reason === 'token-refused' ? errorIn(asked) : null;
+    if (error === 'invalid_token') return notAccepted(decision, error, about);
     const isAll = pull === null && isAbout(failure, 'denied') && failure.anonymous;
     return isAll
       ? { ...decision, cause: 'no-credential', fix: run(about.commands.login, 'sign in') }
@@ -205,6 +207,23 @@ export function decideAccess(
   if (head === null) return unknown('no answer');
   const { status } = head;
   const evidence = [`GET ${what} answered ${status}`, ...said(problems)];
+  const type = head.headers.find(([name]) => name === 'content-type')?.[1] ?? '';
+  if (status === 200 && pull !== null && type.toLowerCase().startsWith('text/html')) {
+    return {
+      status: 'problem',
+      summary: 'answered 200 with a web page, and not as a registry does',
+      evidence: [...evidence, `Content-Type: ${type}`],
+      cause: 'not-a-registry',
+      fix: run(
+        about.commands.trace,
+        `let all that begins with /v2/ get to the registry: what stands before ${about.name} answers this by a page of its own`,
+      ),
+    };
+  }
+  // Tags are for people: who pulls names one.
+  if (status === 405 && what.endsWith('/tags/list')) {
+    return skipped(`the registry lists no tags (405): look at an image, as in ${about.shown}:TAG`);
+  }
   if (status >= 200 && status < 300)
     return ok(`${pull === null ? 'GET /v2/' : `${about.repository}`}: ${status}`, ...evidence);
   if (status === 404 && pull !== null) {
@@ -243,6 +262,30 @@ export function decideAccess(
     evidence,
     cause: 'registry-error',
     fix: run(about.commands.trace, 'see the whole answer, and show it to the operator of the registry'),
+  };
+}
+
+/** What the challenge of the last 401 has against the token that came with the request (RFC 6750 §3). */
+function errorIn({ responses }: Answered): string | null {
+  const last = responses.at(-1)?.head;
+  if (last?.status !== 401) return null;
+  const values = last.headers.filter(([name]) => name === 'www-authenticate').map(([, value]) => value);
+  const { challenges } = parseChallenges(values.join(', '));
+  return challenges.find(({ scheme }) => scheme === 'bearer')?.params['error'] ?? null;
+}
+
+/** A token that was just issued and is invalid at once: that is between the two servers. */
+function notAccepted(decision: Fault, error: string, { name, commands }: About): Fault {
+  return {
+    status: 'problem',
+    summary: '401: the registry does not accept what its token server issues',
+    evidence: [`error: ${error}`, ...(decision.evidence ?? [])],
+    cause: 'token-not-accepted',
+    fix: {
+      text: `have the operator of ${name} let it and its token server agree: on the key (auth.token.rootcertbundle or jwks), on issuer and on service (auth.token.issuer, .service), and on the time; its log says which`,
+      command: `${commands.trace} -o json > trace.json`,
+      line: null,
+    },
   };
 }
 
@@ -289,6 +332,44 @@ function retryAfter(value: string | null, at: number): number | null {
   return Number.isFinite(seconds) ? Math.min(Math.max(0, seconds), 31_536_000) * 1_000 : null;
 }
 
+function refusedUpload(begun: Answered, evidence: readonly string[], about: About): Fault {
+  const { head } = begun;
+  const status = head?.status ?? 0;
+  const header = (name: string): string | null =>
+    head?.headers.find(([field]) => field === name)?.[1] ?? null;
+  const problem = (summary: string, cause: CauseId, fix: Fix): Fault => ({
+    status: 'problem',
+    summary,
+    evidence,
+    cause,
+    fix,
+  });
+  const traced = (text: string): Fix => run(about.commands.tracePush, text);
+  if (status === 429) {
+    const ms = retryAfter(header('retry-after'), begun.responses.at(-1)?.at ?? 0);
+    return problem(`429${wordsOf(ms)}`, 'rate-limited', waiting(ms, !begun.identified, about));
+  }
+  if (status >= 500) {
+    const text = 'the registry, or the storage behind it, is at fault: its operator finds why in its log';
+    return problem(`an upload cannot be begun: ${status}`, 'registry-error', traced(text));
+  }
+  if (status === 404) {
+    const text = `some registries want ${about.repository} to be created before it is pushed to, others hide it like this: create it there, or check how it is spelled`;
+    return problem('404: nothing can be uploaded there', 'repository-missing-or-denied', traced(text));
+  }
+  if (status === 202) {
+    const where = header('location');
+    const summary = `an upload is begun, and ${where === null ? 'no Location says where' : 'its Location cannot be read'}`;
+    const text = 'the registry, or the proxy before it, must say by Location where an upload goes on';
+    return problem(summary, 'upload-location-missing', traced(text));
+  }
+  return problem(
+    `an upload cannot be begun: ${status === 0 ? 'no answer' : status}`,
+    'upload-refused',
+    traced('the registry may be read-only, or a mirror: ask its operator where to push'),
+  );
+}
+
 /** `upload.location` */
 export function decideUpload({ begun, location, ended }: UploadFacts, about: About): Decision {
   const { failure, head, problems } = begun;
@@ -303,18 +384,7 @@ export function decideUpload({ begun, location, ended }: UploadFacts, about: Abo
     };
   }
   if (failure !== null) return problemOf(failure, about);
-  if (location === null) {
-    return {
-      status: 'problem',
-      summary: `an upload cannot be begun: ${head?.status ?? 'no answer'}`,
-      evidence,
-      cause: 'upload-refused',
-      fix: run(
-        about.commands.trace,
-        'the registry may be read-only, or a mirror: ask its operator where to push',
-      ),
-    };
-  }
+  if (location === null) return refusedUpload(begun, evidence, about);
   const target = new URL(location);
   if (target.protocol === 'http:' && about.registry.protocol === 'https:') {
     return {
