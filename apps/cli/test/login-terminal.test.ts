@@ -45,6 +45,23 @@ describe.skipIf(isMissing('tmux'))('reg login in a real terminal', () => {
     await terminal.until((seen) => /\n1\n\$$/.test(seen));
   });
 
+  test('who does not trust it is shown how to, as whom it was', async () => {
+    const { host, pair, password, terminal } = await stage();
+    terminal.run(`reg login ${host}`);
+    await terminal.until((screen) => screen.endsWith(`user name at ${host}:`));
+    terminal.type('alice');
+    terminal.press('Enter');
+    await terminal.until((screen) => screen.endsWith('password of alice:'));
+    terminal.type(password);
+    terminal.press('Enter');
+    await terminal.until((screen) => screen.endsWith('[y/N]'));
+    terminal.press('Enter');
+    const screen = await terminal.until((seen) => seen.includes('hint: ') && seen.endsWith('\n$'));
+    expect(screen.replaceAll('\n', '')).toContain(
+      `reg trust add ${host} ${pair.realm} && reg login ${host} -u alice`,
+    );
+  });
+
   test.each(['user name', 'password'])('Ctrl-C at the %s: exit 130, nothing stored', async (at) => {
     const { host, terminal, read } = await stage();
     terminal.run(`reg login ${host}${at === 'password' ? ' -u alice' : ''}`);

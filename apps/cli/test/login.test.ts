@@ -197,6 +197,28 @@ describe.skipIf(process.platform === 'win32')('a file that others may read', () 
   });
 });
 
+describe('what is next', () => {
+  const next = async (...args: readonly string[]): Promise<string> => {
+    const ran = await homeFor().reg(['login', ...args, '-u', 'alice', '--no-verify'], { env });
+    return ran.stderr;
+  };
+
+  test.each([
+    [['r.example', '-k', '--plain-http'], 'reg doctor r.example/OWNER/IMAGE --plain-http --insecure'],
+    [
+      ['r.example', '--trust-realm', 'https://t.example'],
+      'reg doctor r.example/OWNER/IMAGE --trust-realm https://t.example',
+    ],
+    [['http://r.example'], 'reg doctor r.example/OWNER/IMAGE --plain-http'],
+    [['https://r.example'], 'reg doctor r.example/OWNER/IMAGE'],
+    [['http://localhost:5000'], 'reg doctor localhost:5000/OWNER/IMAGE'],
+    // A reference has no scheme, and this host is spoken to in plain text.
+    [['https://localhost:5000'], 'reg doctor https://localhost:5000'],
+  ])('after %j', async (args, command) => {
+    expect(await next(...args)).toBe(`next: ${command}\n`);
+  });
+});
+
 describe('identity tokens', () => {
   test('are verified and kept as such, the newest where the server replaced it', async () => {
     const at = await registry({ auth: 'oauth2', tokens: { rotateRefreshTokens: true } });
@@ -210,6 +232,17 @@ describe('identity tokens', () => {
     expect(kept).not.toBe('');
     expect(kept).not.toBe(identityToken);
     expect((await reg(['status', at.host, '--check', ...trusting(at)])).code).toBe(0);
+  });
+
+  test('that are refused are asked for again as such', async () => {
+    const at = await registry({ auth: 'oauth2' });
+    const { reg } = homeFor();
+    const args = ['login', at.host, '--identity-token-stdin', ...trusting(at)];
+    const ran = await reg(args, { stdin: 'no-such-token' });
+    expect(ran.code).toBe(4);
+    expect(hintIn(ran)).toBe(
+      `reg login ${at.host} --trust-realm ${at.pair.realm} --identity-token-stdin < FILE`,
+    );
   });
 
   test('are refused where only a password will do', async () => {
@@ -381,7 +414,7 @@ describe('where it is stored', () => {
     const ran = await reg(args, { env });
     expect(ran).toMatchObject({ code: 8, stdout: '' });
     expect(ran.stderr).toContain('the vault is sealed');
-    expect(hintIn(ran)).toContain('reg login ghcr.io --store file');
+    expect(hintIn(ran)).toContain('reg login ghcr.io --store file -u ');
     expect(read(config)).toBeNull();
   });
 

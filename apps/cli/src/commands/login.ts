@@ -31,7 +31,7 @@ import {
   verify,
 } from '../credentials/verify.ts';
 import { complaintAbout, complaintAboutPage, complaintFrom } from '../registry/answer.ts';
-import { type Again, againFor, registryIn } from '../registry/argument.ts';
+import { type Again, againFor, isUrl, registryIn } from '../registry/argument.ts';
 import { type Client, openClient } from '../registry/client.ts';
 import {
   type CommonOptions,
@@ -78,8 +78,13 @@ export async function login(
   const anonymous = options.verify === false ? null : await probe(task);
   const { credential, source } = await readCredential(task);
   const holder = holderOf(target.url.origin, credential, source);
-  const checked = anonymous === null ? null : await check(task, holder, anonymous);
-  const stored = await store(task, holder.credential, place, helper, checked?.trusted ?? null);
+  // A name that was typed is not asked for again.
+  const named: Task =
+    credential.type === 'password'
+      ? { ...task, options: { ...options, username: credential.username } }
+      : task;
+  const checked = anonymous === null ? null : await check(named, holder, anonymous);
+  const stored = await store(named, holder.credential, place, helper, checked?.trusted ?? null);
 
   const entered: Entered = {
     registry: target.name,
@@ -93,7 +98,7 @@ export async function login(
     options.output === 'json' ? jsonDocument(loginJson(entered)) : renderLogin(entered, env, paint),
   );
   if (options.output === 'text' && options.quiet !== true) {
-    stderr.write(`next: reg doctor ${quote(`${target.registry}/OWNER/IMAGE`)}\n`);
+    stderr.write(`next: ${doctorFor(target, options)}\n`);
   }
   if (options.store === 'file') await forgetOwn(target, options, surroundings);
   const shadow = await shadowOf(target, options, surroundings);
@@ -280,7 +285,7 @@ function pairIn(error: unknown): RealmPair | null {
 async function agree(error: unknown, pair: RealmPair, task: Task): Promise<void> {
   const { target, options, again, surroundings } = task;
   const { stdin, stderr } = surroundings;
-  const line = `reg trust add ${quote(registryIn(target, {}))} ${quote(pair.realm)} && ${again.command}${asUser(options)}`;
+  const line = `reg trust add ${quote(registryIn(target, {}))} ${quote(pair.realm)} && ${again.command}${asWhom(options)}`;
   const hint = `${line}   # if that server may see your credential`;
   const complaint = complaintFrom(error, again);
   if (!(complaint instanceof Complaint)) throw complaint;
@@ -342,11 +347,23 @@ function failed(error: unknown, { again, options }: Task): unknown {
   return new Complaint(error.exitCode, `${error.message.replace(/\.?$/, '.')} Nothing was stored.`, {
     ...error.details,
     ...(code === undefined ? {} : { code }),
-    hint: isLogin ? `${again.command}${asUser(options)}` : hint,
+    hint: isLogin ? `${again.command}${asWhom(options)}` : hint,
   });
 }
 
-function asUser({ username }: LoginOptions): string {
+/** What is to be checked next: an image of the registry, or where no image can be named with its scheme the registry. */
+function doctorFor(target: Named, options: LoginOptions): string {
+  const { protocol } = target.url;
+  const isUsual = registryIn(target, {}) === target.registry;
+  const around = isUsual ? options : { ...options, plainHttp: protocol === 'http:' };
+  const name = registryIn(target, around);
+  const shown = isUrl(name) ? name : `${name}/OWNER/IMAGE`;
+  return againFor('doctor', { ...target, shown }, around).command;
+}
+
+/** As whom, for a command that is a login. */
+function asWhom({ username, identityTokenStdin }: LoginOptions): string {
+  if (identityTokenStdin === true) return ' --identity-token-stdin < FILE';
   return username === undefined ? '' : ` -u ${quote(toVisible(username))}`;
 }
 
@@ -371,7 +388,7 @@ async function store(
     if (error instanceof CredentialsError) {
       const isHelper = error.path.includes('docker-credential-');
       const hint = isHelper
-        ? `${again.command} --store file   # in the file itself`
+        ? `${again.command} --store file${asWhom(options)}   # in the file itself`
         : `ls -ld ${quote(error.path)}`;
       throw new Complaint(exitCode.credentials, `${verified}${error.message}`, { hint });
     }
