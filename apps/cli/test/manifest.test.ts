@@ -265,6 +265,33 @@ describe('what is no manifest', () => {
     expect(await run(['manifest', `${host}/team/app:1`, '--raw'])).toMatchObject({ code: 0, stdout: body });
   });
 
+  test.each([
+    ['a web page', '<html>', { 'Content-Type': 'text/html' }],
+    ['a page that says nothing of itself', '<html>', { 'Content-Type': '' }],
+    ['nothing', '', {}],
+  ])('--digest and --head say nothing of %s', async (what, body, headers) => {
+    const { host, faults } = await registry();
+    faults.add({ ...sending(body, headers), times: 99 });
+    const ran = await run(['manifest', `${host}/team/app:1`, '--digest']);
+    expect(ran).toMatchObject({ code: 9, stdout: '' });
+    expect(hintIn(ran)).not.toBe('');
+    const isTold = what !== 'a page that says nothing of itself';
+    const head = await run(['manifest', `${host}/team/app:1`, '--head', '-o', 'json']);
+    expect(head.code).toBe(isTold ? 9 : 0);
+    faults.add({ kind: 'status', status: 405, method: 'HEAD', path, times: 9 });
+    for (const flag of ['--head', '--digest'])
+      expect(await run(['manifest', `${host}/team/app:1`, flag])).toMatchObject({ code: 9, stdout: '' });
+  });
+
+  test('a size of nothing beside a digest is that of a HEAD, and not said', async () => {
+    const open = await registry();
+    const { digest } = await stored(open);
+    open.faults.add({ ...sending('', { 'Docker-Content-Digest': digest }), method: 'HEAD' });
+    const { code, stdout } = await run(['manifest', `${open.host}/team/app:1`, '--head', '-o', 'json']);
+    expect(code).toBe(0);
+    expect(matchesSchema('manifest', stdout)).toMatchObject({ digest, size: null });
+  });
+
   test('more than 4 MiB', async () => {
     const { host, faults } = await registry();
     faults.add({ kind: 'oversized-body', bytes: 5 * 1024 * 1024, path });

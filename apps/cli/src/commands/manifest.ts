@@ -129,6 +129,8 @@ async function get(search: Search, reference: Reference, url: URL): Promise<Foun
     return { reference, head, manifest: null };
   }
   const manifest = await fetchManifest(client, url, digest, again);
+  // What is told about a manifest is told about one.
+  if (wantsHead(options)) contentOf(manifest, again);
   return { reference, head: manifest, manifest: wantsHead(options) ? null : manifest };
 }
 

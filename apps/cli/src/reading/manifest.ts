@@ -6,6 +6,7 @@
  */
 
 import type { Delivered } from '@reg/core/driver';
+import { complaintAboutPage } from '../registry/answer.ts';
 import type { Again } from '../registry/argument.ts';
 import { type Client, manifestTypes } from '../registry/client.ts';
 import { Complaint, usage } from '../report/complaint.ts';
@@ -61,7 +62,10 @@ export async function fetchManifest(
   };
 }
 
-/** What the registry says about the manifest at `url`, which it does not send; `null` where it does not know how (405, 501). */
+/**
+ * What the registry says about the manifest at `url`, which it does not send; `null` where it does not know how (405, 501), or
+ * says nothing of it.
+ */
 export async function headManifest(
   client: Client,
   url: URL,
@@ -73,12 +77,17 @@ export async function headManifest(
   await answer.raw.discard();
   if (answer.head.status === 405 || answer.head.status === 501) return null;
   await good(answer, again);
+  const page = complaintAboutPage(answer, again);
+  if (page !== null) throw page;
   const claimed = digestIn(answer)?.text ?? null;
+  // No manifest is empty: some servers count the body that a HEAD has not.
+  const length = lengthOf(answer);
+  if (claimed === null && length === 0) return null;
   if (wanted !== undefined && claimed !== null && sameAlgorithm(wanted, claimed) && wanted !== claimed)
     throw otherContent(wanted, claimed, again);
   return {
     mediaType: mediaTypeOf(answer),
-    size: headerOf(answer, 'content-encoding') === null ? lengthOf(answer) : null,
+    size: headerOf(answer, 'content-encoding') === null && length !== 0 ? length : null,
     digest: wanted ?? claimed,
   };
 }
