@@ -73,7 +73,20 @@ export function decidePing(ping: Answered, route: RouteFacts, about: About): Dec
       ),
     };
   }
-  if (status === 403 && !isPage) return ok('403', ...evidence);
+  if (status === 403) {
+    // A registry that forbids this alone may serve the repository all the same.
+    const isRegistrys = version !== null || first.problems.length > 0;
+    return {
+      status: isRegistrys ? 'warning' : 'problem',
+      summary: `answered 403${isPage ? ' with a web page' : ''}, where a registry answers 200 or 401`,
+      evidence,
+      cause: 'ping-forbidden',
+      fix: run(
+        `curl -i ${quote(ping.url)}`,
+        `have the operator of ${about.name} let this machine in: a firewall before the registry, or a rule by address, keeps it out before it can say who it is`,
+      ),
+    };
+  }
   return {
     status: 'problem',
     summary: `answered ${status}${isPage ? ' with a web page' : ''}: this is no registry`,
