@@ -624,10 +624,10 @@ describe('web pages', () => {
           preflight,
         })),
       },
-      `Access-Control-Allow-Origin: ${page}`,
+      'proxy_hide_header Access-Control-Allow-Origin;',
     ],
     // Q75
-    [facts(whole, whole, 401), `Access-Control-Allow-Origin: ${page}`],
+    [facts(whole, whole, 401), 'if ($request_method = OPTIONS) { return 204; }'],
     [facts(whole, without('access-control-allow-origin')), `Access-Control-Allow-Origin: ${page}`],
     [facts(whole, without('access-control-allow-headers')), 'Access-Control-Allow-Headers: Authorization'],
     // Requirement 144: `*` does not stand for Authorization.
@@ -638,6 +638,26 @@ describe('web pages', () => {
   ])('%#', (given, line) => {
     const decision = decideCors(given, 'registry.example:5000');
     expect('fix' in decision ? decision.fix.line : null).toBe(line);
+  });
+
+  test.each([401, 405])(
+    'a preflight that is answered %i is not mended by a header that is there',
+    (status) => {
+      const decision = decideCors(facts(whole, whole, status), 'registry.example:5000') as Fault;
+      expect(decision).toMatchObject({ cause: 'cors-preflight-refused' });
+      expect(decision.fix.text).toMatch(/OPTIONS.*204.*before/);
+      expect(decision.fix.text).not.toContain('add this line');
+    },
+  );
+
+  test('of a header that comes twice, one is to be taken away', () => {
+    const [first] = facts(whole, whole).answers;
+    const { plain, preflight } = first ?? expect.unreachable();
+    const headers = [...plain.headers, ['access-control-allow-origin', page] as const];
+    const given = { origin: page, answers: [{ plain: { ...plain, headers }, preflight }] };
+    const decision = decideCors(given, 'registry.example:5000') as Fault;
+    expect(decision).toMatchObject({ cause: 'cors-header-repeated' });
+    expect(decision.fix.text).toContain('take one away');
   });
 });
 
