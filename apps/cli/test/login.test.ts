@@ -197,6 +197,23 @@ describe.skipIf(process.platform === 'win32')('a file that others may read', () 
   });
 });
 
+describe('a token server that is at fault', () => {
+  test.each([
+    [1, '✓ alice is accepted (checked: authenticated GET /v2/ → 200; anonymous → 500)'],
+    [2, '! alice was not tested: what a wrong login gets could not be found out'],
+  ])('proves nothing by that: %i times', async (times, words) => {
+    const at = await registry();
+    // For nobody, and for the login that is made up: alice's own comes between the two.
+    at.faults.add({ kind: 'status', status: 500, server: 'token', times: 1 });
+    if (times > 1) at.faults.add({ kind: 'status', status: 500, server: 'token', after: 2, times: 1 });
+    const { reg } = homeFor();
+    const ran = await reg(['login', at.host, '-u', 'alice', ...trusting(at), '--retries', '0'], { env });
+    expect(ran.code).toBe(0);
+    expect(ran.stdout).toContain(words);
+    expect(ran.stdout).toContain('anonymous → 500');
+  });
+});
+
 describe('what is next', () => {
   const next = async (...args: readonly string[]): Promise<string> => {
     const ran = await homeFor().reg(['login', ...args, '-u', 'alice', '--no-verify'], { env });

@@ -497,6 +497,7 @@ function verifiedLines(
   paint: Paint,
 ): readonly string[] {
   const { asked, status, doubt, ms } = verified;
+  const nobody = anonymous.status ?? 'no answer';
   const [good, unsure] = [paint('good', '✓'), paint('meaning', '!')];
   const words = [registry];
   if (asked === null) words.push('asks for no credential');
@@ -509,11 +510,11 @@ function verifiedLines(
   words.push(paint('faint', `${Math.round(ms)} ms`));
   const lines = [`${good} ${words.join('  ')}`];
   if (doubt === null) {
-    const answers = `authenticated GET /v2/ → ${status}; anonymous → ${anonymous.status}`;
+    const answers = `authenticated GET /v2/ → ${status}; anonymous → ${nobody}`;
     lines.push(`${good} ${who} is accepted (checked: ${answers})`);
   } else {
     lines.push(`${unsure} ${who} was not tested: ${doubt}`);
-    lines.push(`  (GET /v2/ → ${status}; anonymous → ${anonymous.status})`);
+    lines.push(`  (GET /v2/ → ${status}; anonymous → ${nobody})`);
     if (scope === null) lines.push('  to test it on an image: --scope repository:OWNER/IMAGE:pull');
   }
   if (scope !== null) {

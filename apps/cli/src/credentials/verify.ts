@@ -58,7 +58,8 @@ export function holderOf(origin: string, credential: Credential, source: string)
 
 /** What the registry answers nobody, with the token that nobody gets if there is one. */
 export interface Anonymous {
-  readonly status: number;
+  /** The registry's answer, or its token server's where that gave no token; `null` for none. */
+  readonly status: number | null;
 }
 
 /** Asks as nobody. Rejects with what `client` rejects with where the registry itself has no answer, or with a `Complaint` for a web page. */
@@ -72,7 +73,7 @@ export async function askAnonymously(client: Client, ping: URL, again: Again): P
   } catch (error) {
     // What a token server has against nobody need not be what it has against somebody.
     if (!isRegistryAuthError(error) || isOfRegistry(error.failure)) throw error;
-    return { status: 401 };
+    return { status: 'status' in error.failure ? error.failure.status : null };
   }
 }
 
@@ -118,7 +119,7 @@ async function doubtIn(
   open: Open,
 ): Promise<string | null> {
   if (asked === null) return 'the registry asks nobody who they are at /v2/, so it was not sent';
-  if (anonymous === null || anonymous.status >= 300) return null;
+  if (anonymous === null || isNo(anonymous.status)) return null;
   const answer = await madeUp(ping, open);
   switch (answer) {
     case 'refused':
@@ -126,8 +127,15 @@ async function doubtIn(
     case 'accepted':
       return 'its token server gives a token to a login that was made up, too';
     case 'unknown':
-      return 'nobody is let in too, and what a wrong login gets could not be found out';
+      return (anonymous.status ?? 500) < 300
+        ? 'nobody is let in too, and what a wrong login gets could not be found out'
+        : 'what a wrong login gets could not be found out';
   }
+}
+
+/** Whether that is said to who asks, and not because of a fault or a limit, which everybody meets. */
+function isNo(status: number | null): boolean {
+  return status !== null && status >= 300 && status < 500 && status !== 429;
 }
 
 /** What a login gets that cannot be right. */
@@ -138,11 +146,14 @@ async function madeUp(ping: URL, open: Open): Promise<'accepted' | 'refused' | '
   try {
     const delivered = await client.get(ping);
     await delivered.raw.discard();
-    return delivered.head.status < 300 ? 'accepted' : 'refused';
+    const { status } = delivered.head;
+    if (status < 300) return 'accepted';
+    return isNo(status) ? 'refused' : 'unknown';
   } catch (error) {
     if (!isRegistryAuthError(error)) throw error;
-    const { kind } = error.failure;
-    return kind === 'credential-rejected' || kind === 'token-refused' ? 'refused' : 'unknown';
+    const { failure } = error;
+    const isRefusal = failure.kind === 'credential-rejected' || failure.kind === 'token-refused';
+    return isRefusal && isNo(failure.status) ? 'refused' : 'unknown';
   } finally {
     client.close();
   }
