@@ -132,6 +132,7 @@ describe('connections', () => {
   });
 
   test.each([
+    [fault('ETIMEDOUT', 'body'), 'connection-timeout'],
     [fault('ENOTFOUND', 'lookup'), 'dns-failed'],
     [fault('EAI_AGAIN', 'lookup'), 'dns-failed'],
     [fault('ECONNREFUSED', 'connect'), 'connection-refused'],
@@ -174,6 +175,14 @@ describe('connections', () => {
     expect(problemOf(failure, about)).toMatchObject({
       cause: 'realm-untrusted',
       fix: { command: 'reg trust add registry.example:5000 https://auth.example' },
+    });
+  });
+
+  test('of an answer that does not end the limit is named', () => {
+    const slow = fault('ETIMEDOUT', 'body', 'not done within 60 s');
+    expect(connectionFault(slow, end, about)).toMatchObject({
+      summary: 'registry.example:5000 does not come to an end with its answer',
+      evidence: ['registry.example:5000: not done within 60 s (ETIMEDOUT)'],
     });
   });
 

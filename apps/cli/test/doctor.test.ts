@@ -626,6 +626,18 @@ describe('what it finds at the registry', () => {
     expect(code).toBe(6);
   });
 
+  test('--timeout is kept before the first request too', async () => {
+    // Accepts, and says nothing to a TLS hello.
+    const server = createTcpServer((socket) => void socket.on('error', () => {}).resume());
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => new Promise((resolve) => server.close(() => resolve())));
+    const { port } = server.address() as AddressInfo;
+    const at = `registry.example:${port}`;
+    const { check } = await doctor([at, '--resolve', `${at}:127.0.0.1`, '--timeout', '0.3']);
+    expect(check('tls.chain')).toMatchObject({ status: 'problem', cause: 'connection-timeout' });
+    expect(check('tls.chain')?.evidence.join()).toContain('no answer for 0.3 s');
+  });
+
   test('nothing listens there', async () => {
     const { check, code } = await doctor(['127.0.0.1:1/team/app']);
     expect(check('tcp.connect')).toMatchObject({ status: 'problem', cause: 'connection-refused' });

@@ -13,6 +13,7 @@ import { type Client, manifestTypes, openClient, tlsFor, transportAt } from '../
 import { type GivenCredential, type NetworkOptions, readConnection } from '../registry/options.ts';
 import { ownerOf } from '../registry/owner.ts';
 import type { Surroundings } from '../surroundings.ts';
+import { SendError } from '../transport/send-error.ts';
 import { type About, type AboutOptions, aboutOf } from './about.ts';
 import { realmIn } from './checks/handshake.ts';
 import { askAsPage, type CorsFacts, type CorsTarget } from './gather/cors.ts';
@@ -180,6 +181,7 @@ export class Scene {
       env,
       dialling: { tls, pinned: connection.pinned },
       caFile: options.caFile,
+      patienceMs: Math.min(PATIENCE_MS, connection.timeoutMs ?? PATIENCE_MS),
       signal: this.#signal,
     };
   });
@@ -194,7 +196,11 @@ export class Scene {
   async #opened(keychain: Keychain): Promise<Client> {
     const { given, surroundings } = this.#setting;
     const { stderr, env } = surroundings;
-    const signal = AbortSignal.any([this.#signal, AbortSignal.timeout(DEADLINE_MS)]);
+    const deadline = new AbortController();
+    const late = new SendError('body', 'ETIMEDOUT', `not done within ${DEADLINE_MS / 1_000} s`);
+    const timer = setTimeout(() => deadline.abort(late), DEADLINE_MS);
+    this.#open.push({ close: () => clearTimeout(timer) });
+    const signal = AbortSignal.any([this.#signal, deadline.signal]);
     const client = await openClient({
       registry: this.about.registry,
       options: this.#patient(),

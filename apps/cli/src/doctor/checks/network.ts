@@ -188,7 +188,7 @@ export function connectionFault(
     case 'EHOSTUNREACH':
     case 'ENETUNREACH':
       return problem({
-        summary: phase === 'head' ? `${end.host} does not answer` : `${end.host} cannot be reached`,
+        summary: `${end.host} ${lateness(phase)}`,
         cause: 'connection-timeout',
         fix: run(
           `curl -v --connect-timeout 10 ${quote(`${end.origin}/v2/`)}`,
@@ -294,6 +294,17 @@ function noTls({ host, origin }: URL, { commands }: About, tls: TlsFacts | null)
       line: `"insecure-registries": ["${host}"]`,
     },
   };
+}
+
+function lateness(phase: NetworkFault['phase']): string {
+  switch (phase) {
+    case 'head':
+      return 'does not answer';
+    case 'body':
+      return 'does not come to an end with its answer';
+    default:
+      return 'cannot be reached';
+  }
 }
 
 /** A fault in words and its code, which is part of some messages. */

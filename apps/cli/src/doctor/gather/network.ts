@@ -78,6 +78,8 @@ export interface Network {
   readonly dialling: DialSetting;
   /** `--ca-file` */
   readonly caFile: string | undefined;
+  /** What a single look may take. */
+  readonly patienceMs: number;
   readonly signal: AbortSignal;
 }
 
@@ -110,12 +112,16 @@ export function routeTo(url: URL, { env, dialling }: Pick<Network, 'env' | 'dial
 }
 
 /** What the resolver says about the host of `url`, or of the proxy on the way. */
-export async function resolveHost(url: URL, route: RouteFacts, { signal }: Network): Promise<LookupFacts> {
+export async function resolveHost(
+  url: URL,
+  route: RouteFacts,
+  { patienceMs, signal }: Network,
+): Promise<LookupFacts> {
   if (route.kind === 'pinned') return { host: url.hostname, addresses: null, fault: null };
   const { host } = endOf(route.kind === 'proxy' ? route.proxy : url);
   if (isIP(host) > 0) return { host, addresses: null, fault: null };
   try {
-    const answers = await within(PATIENCE_MS, signal, lookup(host, { all: true }));
+    const answers = await within(patienceMs, signal, lookup(host, { all: true }));
     return { host, addresses: answers.map(({ address }) => address), fault: null };
   } catch (error) {
     signal.throwIfAborted();
@@ -131,7 +137,7 @@ export async function tryConnection(url: URL, network: Network): Promise<Connect
   const { fault } = await connected(
     { ...first, secure: false, addresses: 'any' },
     network.dialling,
-    network.signal,
+    network,
     () => null,
   );
   return { ms: Math.round(performance.now() - since), fault };
@@ -146,12 +152,7 @@ export async function tryTls(url: URL, addresses: Addresses, network: Network): 
   const common = { folder, caFile: network.caFile ?? null, route: routeTo(url, network), speaksHttp: null };
   if (certs.fault !== null) return { fault: certs.fault, certificate: null, authority: null, ...common };
   const setting = { ...network.dialling, tls: { ...tls, unverified: new Set([...tls.unverified, at]) } };
-  const { fault, seen } = await connected(
-    { ...wayTo(url, network), addresses },
-    setting,
-    network.signal,
-    sessionOf,
-  );
+  const { fault, seen } = await connected({ ...wayTo(url, network), addresses }, setting, network, sessionOf);
   if (seen === null) {
     const speaksHttp = fault !== null && isNoTls(fault) ? await answersHttp(url, addresses, network) : null;
     return { fault, certificate: null, authority: null, ...common, speaksHttp };
@@ -182,7 +183,7 @@ async function answersHttp(url: URL, addresses: Addresses, network: Network): Pr
   const { seen } = await connected(
     { ...wayTo(url, network), addresses, secure: false },
     network.dialling,
-    network.signal,
+    network,
     (socket) => {
       socket.write(`GET /v2/ HTTP/1.1\r\nHost: ${url.host}\r\nConnection: close\r\n\r\n`);
       return new Promise<boolean>((resolve) => {
@@ -222,14 +223,14 @@ function wayTo(url: URL, { env, dialling }: Network): Way {
 async function connected<T>(
   way: Way,
   setting: DialSetting,
-  signal: AbortSignal,
+  { patienceMs, signal }: Network,
   look: (socket: Socket) => T | Promise<T>,
 ): Promise<{ readonly fault: NetworkFault | null; readonly seen: T | null }> {
   const dialling = new Dialling();
   try {
-    const socket = await within(PATIENCE_MS, signal, dial(way, setting, dialling));
+    const socket = await within(patienceMs, signal, dial(way, setting, dialling));
     try {
-      return { fault: null, seen: await within(PATIENCE_MS, signal, Promise.resolve(look(socket))) };
+      return { fault: null, seen: await within(patienceMs, signal, Promise.resolve(look(socket))) };
     } finally {
       socket.destroy();
     }
