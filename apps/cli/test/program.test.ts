@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { canary } from '@reg/testing';
+import { canary, type Fault } from '@reg/testing';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { program } from '../src/program.ts';
 import { Stop } from '../src/surroundings.ts';
@@ -229,6 +229,19 @@ describe('with -o json an error is JSON on stderr', () => {
         registryErrors: [{ code: 'NAME_UNKNOWN', message: 'no\\nname' }],
       },
     });
+    const refusal = '{"errors":[{"code":"DENIED","message":"of\\u001bno use"}]}';
+    const token: Fault = { kind: 'status', status: 403, server: 'token', body: refusal, times: 9 };
+    const closed = await registryFor({ auth: 'bearer', users: {}, faults: [token] });
+    const args = ['tags', `${closed.host}/a`, '--anonymous', '--trust-realm', closed.pair.realm];
+    expect(matchesSchema('error', (await run([...args, '-o', 'json'])).stderr)).toMatchObject({
+      error: {
+        code: 'token-refused',
+        message: expect.stringContaining('of\\u{1b}no use'),
+        registryErrors: [{ code: 'DENIED', message: 'of\\u{1b}no use' }],
+      },
+    });
+    // For people it is said once.
+    expect((await run(args)).stderr.match(/DENIED/g)).toHaveLength(1);
     const silent = await registryFor({ auth: 'none', faults: [{ kind: 'status', status: 401 }] });
     const { stderr } = await run(['tags', `${silent.host}/a`, '-o', 'json', '--anonymous']);
     expect(matchesSchema('error', stderr)).toMatchObject({ error: { code: 'challenge-unusable', exit: 9 } });

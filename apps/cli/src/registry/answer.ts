@@ -67,7 +67,13 @@ export function complaintOf(failure: Failure, again: Again): Complaint {
   return new Complaint(codeOfFailure(failure), describe(failure, { policy: false }), {
     code: failure.kind,
     hint: hintFor(failure, again),
+    quoted: quotedIn(failure),
   });
+}
+
+/** The problems of a challenge are its own, and not of a server's making. */
+function quotedIn(failure: Failure): readonly Problem[] {
+  return 'problems' in failure && failure.kind !== 'challenge-unusable' ? failure.problems : [];
 }
 
 /** What the registry's last answer says. */

@@ -23,6 +23,8 @@ export interface ComplaintDetails {
   readonly hint?: string;
   /** The registry's own words. */
   readonly problems?: readonly Problem[];
+  /** Words of a registry or token server that the message has in it. */
+  readonly quoted?: readonly Problem[];
   /** Where in the argument it is wrong. */
   readonly place?: Place;
 }
@@ -73,8 +75,8 @@ export function renderComplaint(
 /** What `-o json` prints on stderr in place of lines: see `schemas/error.json`. */
 export function complaintJson(complaint: Complaint, hint: string): { readonly error: object } {
   const { exitCode: exit, message, details } = complaint;
-  const { code = wordOf(exit), problems = [] } = details;
-  const registryErrors = problems.map((problem) => ({
+  const { code = wordOf(exit), problems = [], quoted = [] } = details;
+  const registryErrors = [...problems, ...quoted].map((problem) => ({
     code: cut(toVisible(problem.code)),
     message: cut(toVisible(problem.message)),
   }));
