@@ -145,6 +145,17 @@ describe('reg credential store, list and erase', () => {
     expect(json((await reg(['credential', 'list'])).stdout)).toEqual({ [hub]: '<token>' });
   });
 
+  test('list answers nothing to itself, under another name, and ends', async () => {
+    const { reg, read, write, helper } = homeFor();
+    helper('alias', 'printf "%s" "$REG_IS_ASKING" >"$HOME/asked"; echo "{}"');
+    write(config, { credHelpers: { 'ghcr.io': 'alias' } });
+    write(own, { auths: { 'ghcr.io': entry('alice', password) } });
+    expect(json((await reg(['credential', 'list'])).stdout)).toEqual({ 'ghcr.io': 'alice' });
+    expect(read('asked')).toBe(1);
+    const asked = await reg(['credential', 'list'], { env: { REG_IS_ASKING: '1' } });
+    expect(asked).toEqual({ code: 0, stdout: '{}\n', stderr: '' });
+  });
+
   test('list fails with words where get would', async () => {
     const { reg, write } = homeFor();
     write(config, { credsStore: 5 });

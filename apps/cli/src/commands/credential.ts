@@ -181,6 +181,8 @@ async function list(
   options: CredentialOptions,
   { env, signal }: Surroundings,
 ): Promise<Readonly<Record<string, string>>> {
+  // Asked by itself under another name, which a config has for it.
+  if (unasked.isIn(env)) return {};
   const own = ownFile(env);
   const files = withoutSelf(filesFor(options, env));
   const listings = [
