@@ -1,3 +1,5 @@
+import { utimesSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { canary, type Registry } from '@reg/testing';
 import { describe, expect, test } from 'vitest';
 import { entry, homeFor, keeper } from './logins.ts';
@@ -212,6 +214,15 @@ describe('a token server that is at fault', () => {
     expect(ran.stdout).toContain(words);
     expect(ran.stdout).toContain('anonymous → 500');
   });
+});
+
+test('what is in the place of a lock is what the hint is about', async () => {
+  const { reg, write } = homeFor();
+  const inside = write(`${config}.lock/x`, '');
+  utimesSync(dirname(inside), 0, 0);
+  const ran = await reg(['login', 'r.example', '-u', 'alice', '--no-verify'], { env });
+  expect(ran.code).toBe(8);
+  expect(hintIn(ran)).toMatch(/^ls -ld .*config\.json\.lock$/);
 });
 
 describe('what is next', () => {

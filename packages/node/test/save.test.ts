@@ -546,18 +546,18 @@ describe('the rest of the config', () => {
     const path = config({});
     const lock = `${path}.lock`;
     await withLock(path, async () => {
-      const saving = fault(path, saveCredential('r.example', password(), { path }));
+      const saving = fault(lock, saveCredential('r.example', password(), { path }));
       // Until it has looked at the time before it waits, there is no end to pass.
       await vi.waitFor(() => {
         vi.advanceTimersByTime(61_000);
         return Promise.race([saving, Promise.reject(new Error('still waiting'))]);
       }, 20_000);
-      expect(await saving).toBe(`is locked by another process; if none is running, remove ${lock}`);
+      expect(await saving).toBe('is held by another process; if none is running, remove it');
     });
     mkdirSync(lock);
     utimesSync(lock, 0, 0);
-    expect(await fault(path, saveCredential('r.example', password(), { path }))).toBe(
-      `cannot be locked, since ${lock} is something else than a lock: move it away`,
+    expect(await fault(lock, saveCredential('r.example', password(), { path }))).toBe(
+      'is something else than a lock: move it away',
     );
   });
 

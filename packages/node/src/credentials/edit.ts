@@ -150,14 +150,11 @@ function formatted(config: object, text: string): string {
   return JSON.stringify(config, null, indent ?? (isOneLine ? '' : '\t')) + (text.endsWith('\n') ? '\n' : '');
 }
 
-/** What went wrong with a file as this package says it. */
+/** What went wrong as this package says it, of the file at fault: the lock, where it is that. */
 function asCredentialsError(path: string, error: unknown): unknown {
-  if (error instanceof UnsafeFileError) return new CredentialsError(path, error.fault);
+  if (error instanceof UnsafeFileError) return new CredentialsError(error.path, error.fault);
   if (error instanceof LockedError) {
-    return new CredentialsError(
-      path,
-      `is locked by another process; if none is running, remove ${error.lock}`,
-    );
+    return new CredentialsError(error.lock, 'is held by another process; if none is running, remove it');
   }
   if (error instanceof LockLostError) return new CredentialsError(path, 'is written by others all the time');
   if (error instanceof Error && 'code' in error && 'syscall' in error) {

@@ -146,13 +146,11 @@ function codeOf(error: unknown): unknown {
  * other gets its number.
  */
 class LockFile {
-  readonly #target: string;
   readonly #path: string;
   /** Of the file, once it was made here. */
   #descriptor: number | null = null;
 
   constructor(target: string) {
-    this.#target = target;
     this.#path = lockOf(target);
   }
 
@@ -187,8 +185,7 @@ class LockFile {
         unlink();
         return;
       }
-      const fault = `cannot be locked, since ${this.#path} is something else than a lock: move it away`;
-      done(new UnsafeFileError(this.#target, fault));
+      done(new UnsafeFileError(this.#path, 'is something else than a lock: move it away'));
     });
   }
 
