@@ -1,6 +1,7 @@
 import { stripVTControlCharacters } from 'node:util';
 import { canary, type Fault, type RegistryOptions } from '@reg/testing';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
+import { Stop, stopCode } from '../src/surroundings.ts';
 import { traceFormats } from '../src/tree/names.ts';
 import { ended, start } from './process.ts';
 import { hintIn, type Ran, type RunOptions, registryFor, run } from './run.ts';
@@ -255,6 +256,40 @@ describe('--push', () => {
     expect(stdout).toMatch(/result: authorized\n$/);
     expect(stderr).toMatch(words);
     expect(registry.requests.every(({ url }) => !url.includes('127.0.0.1:1/'))).toBe(true);
+  });
+
+  test('why it could not be taken back is told in one sentence', async () => {
+    const { stderr } = await traced(
+      '$host/team/app',
+      ['--push'],
+      {},
+      { kind: 'status', status: 403, method: 'DELETE', server: 'registry', times: 9 },
+    );
+    expect(stderr).toMatch(/^warning: .*403.*[^.]\. Registries forget it after a while\.\n$/);
+  });
+
+  test.each([
+    ['POST', 1],
+    ['DELETE', 0],
+  ])('that is stopped while its %s is under way says what may be left', async (method, after) => {
+    const stop = new AbortController();
+    const fault: Fault = { kind: 'stall', at: 'before-head', method, server: 'registry', after };
+    const registry = await registryFor({ ...options, faults: [fault] });
+    const args = ['trace', `${registry.host}/team/app`, '--push', '-u', 'alice'];
+    const running = run([...args, '--trust-realm', registry.pair.realm], {
+      env: { REG_PASSWORD: password },
+      signal: stop.signal,
+    });
+    await vi.waitUntil(
+      () => registry.requests.filter((request) => request.method === method).length > after,
+      5_000,
+    );
+    stop.abort(new Stop(stopCode.interrupted));
+    expect(await running).toEqual({
+      code: 130,
+      stdout: '',
+      stderr: 'warning: an upload that was begun may be left. Registries forget it after a while.\n',
+    });
   });
 
   test('that may not be begun leaves nothing to take back', async () => {

@@ -12,6 +12,7 @@ import { complaintAbout, complaintFrom } from '../registry/answer.ts';
 import type { Again } from '../registry/argument.ts';
 import type { Client } from '../registry/client.ts';
 import { Complaint } from '../report/complaint.ts';
+import { Stop } from '../surroundings.ts';
 import { claimsIn, complaintAboutGrant } from '../token/granted.ts';
 import { SendError } from '../transport/send-error.ts';
 
@@ -35,7 +36,7 @@ export function traceOf(client: Client, url: URL, again: Again): Promise<Trace> 
  * Begins an upload, as a push does first, and takes it back. The latter is no part of the transcript.
  *
  * @param url of the uploads of a repository
- * @param warn told when it could not be taken back, and why
+ * @param warn told when it could not be taken back, and why; or that it may be left, when the command is stopped
  */
 export function traceOfPush(
   client: Client,
@@ -44,16 +45,24 @@ export function traceOfPush(
   warn: (message: string) => void,
 ): Promise<Trace> {
   return tracing(again, async () => {
-    const delivered = await client.request({ method: 'POST', url });
-    const complaint = complaintAbout(delivered, again);
-    await delivered.raw.discard();
-    const why = complaint === null ? await takeBack(client, delivered) : null;
-    if (why !== null) {
-      warn(`the upload that was begun could not be taken back: ${why}. Registries forget it after a while.`);
+    try {
+      const delivered = await client.request({ method: 'POST', url });
+      const complaint = complaintAbout(delivered, again);
+      await delivered.raw.discard();
+      const why = complaint === null ? await takeBack(client, delivered) : null;
+      if (why !== null) {
+        warn(`the upload that was begun could not be taken back: ${why.replace(/\.$/, '')}. ${FORGOTTEN}`);
+      }
+      return { transcript: delivered.transcript(), complaint };
+    } catch (error) {
+      // Who stops it between the request and its answer does not learn whether it was begun.
+      if (error instanceof Stop) warn(`an upload that was begun may be left. ${FORGOTTEN}`);
+      throw error;
     }
-    return { transcript: delivered.transcript(), complaint };
   });
 }
+
+const FORGOTTEN = 'Registries forget it after a while.';
 
 /** Asks for a token for `scopes`, and sends no other request but the ping that finds out where. */
 export function traceOfToken(client: Client, url: URL, scopes: string, again: Again): Promise<Trace> {
