@@ -123,6 +123,26 @@ describe('a failed handshake', () => {
   });
 });
 
+test('a realm that names nothing is called so', () => {
+  const registry = 'https://registry.example:5000';
+  const failure = { kind: 'realm-forbidden', registry, realm: '', reason: 'status' } as const;
+  expect(problemOf(failure, about).summary).toMatch(/^a realm that is empty: /);
+});
+
+test('a challenge without a realm lacks no quotes', () => {
+  const failure = {
+    kind: 'challenge-unusable',
+    url: 'https://registry.example:5000/v2/',
+    reason: 'no-realm',
+    offered: ['bearer'],
+    problems: [],
+  } as const;
+  const { cause, fix } = problemOf(failure, about);
+  expect(cause).toBe('challenge-malformed');
+  expect(fix.text).toContain('name its token server');
+  expect(fix.text).not.toContain('quotes');
+});
+
 describe('connections', () => {
   const end = new URL('https://registry.example:5000');
   const fault = (code: string, phase: NetworkFault['phase'] = 'tls', message = code): NetworkFault => ({

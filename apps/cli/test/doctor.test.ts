@@ -213,7 +213,8 @@ describe('what it prints', () => {
     expect(code).toBe(4);
     expect(stdout).toMatch(/^✓ v2\.ping {12}401 \+ Docker-Distribution-Api-Version$/m);
     expect(stdout).toMatch(/^✗ creds\.accepted {5}401: the credential was refused$/m);
-    expect(stdout).toMatch(/^– repository\.access {2}not looked at: it needs creds\.accepted$/m);
+    // Checks that wait for the same are one line.
+    expect(stdout).toMatch(/^– 2 checks {11}not looked at: they need creds\.accepted$/m);
     expect(stdout).toContain('\n1 problem. exit 4\n');
     expect(stdout).toMatch(/^fix 1: the password is wrong, expired or revoked/m);
     expect(stdout).toContain(`\n       $ reg login ${registry.host} `);
@@ -441,6 +442,24 @@ describe('what it finds at the registry', () => {
     const trust = ['--trust-realm', registry.pair.realm];
     const { check } = await doctor([`${registry.host}/team/app`, ...trust], home);
     expect(check('creds.accepted')?.cause).toBe('wrong-password');
+    // What asks is the repository.
+    expect(check('challenge.parse')).toMatchObject({
+      status: 'ok',
+      summary: expect.stringMatching(/^bearer/),
+    });
+    expect(check('challenge.realm')?.status).toBe('ok');
+    expect(check('realm.reach')?.status).toBe('ok');
+  });
+
+  test('how to look again has the user that was given', async () => {
+    const registry = await registryFor({ ...declared, auth: 'basic' });
+    const wrong = canary('wrong password');
+    allow(wrong, registry.url);
+    const { stdout } = await run(['doctor', registry.host, '-u', 'alice', '--password-stdin'], {
+      env: { HOME: homeWith({}) },
+      stdin: wrong,
+    });
+    expect(stdout).toContain('-u alice --password-stdin --only creds.accepted\n');
   });
 
   test.each([

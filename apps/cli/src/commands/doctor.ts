@@ -4,6 +4,7 @@
  * Rules of this file: parse, look, render, write. What is found is a result, not an error: the exit code says whether it is good.
  */
 
+import { toVisible } from '@reg/core';
 import { checksFor, optionFor } from '../doctor/checks.ts';
 import { type CheckId, checkIds, diagnosisOf } from '../doctor/finding.ts';
 import { renderJson, renderText } from '../doctor/render.ts';
@@ -13,6 +14,7 @@ import { againFor, anyTarget } from '../registry/argument.ts';
 import { givenCredential, type NetworkOptions, originIn } from '../registry/options.ts';
 import { usage } from '../report/complaint.ts';
 import { type ExitCode, exitCode } from '../report/exit-code.ts';
+import { quote } from '../report/shell.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { paintFor, widthOf } from '../terminal/paint.ts';
 import { progressFor } from '../terminal/progress.ts';
@@ -68,10 +70,19 @@ export async function doctor(
     evidence: verbose > 0 ? ('all' as const) : ('of faults' as const),
     paint: paintFor(stdout, env, color),
     width: widthOf(stdout),
-    again: scene.about.commands.doctor,
+    again: scene.about.commands.doctor + asWhom(options),
   };
   stdout.write(output === 'json' ? renderJson(diagnosis) : renderText(diagnosis, page));
   return diagnosis.exitCode === exitCode.ok ? undefined : diagnosis.exitCode;
+}
+
+/** As whom, as it was given: other commands of the doctor's are for any user. */
+function asWhom({ username, passwordStdin = false, passwordFile, anonymous = false }: DoctorOptions): string {
+  if (anonymous) return ' --anonymous';
+  if (username === undefined) return '';
+  const file = passwordFile === undefined ? [] : ['--password-file', passwordFile];
+  const words = ['-u', username, ...(passwordStdin ? ['--password-stdin'] : file)];
+  return ` ${words.map((word) => quote(toVisible(word))).join(' ')}`;
 }
 
 function readCheck(text: string): CheckId {

@@ -90,18 +90,18 @@ const there: readonly Check<Scene>[] = [
   {
     id: 'challenge.parse',
     needs: ['v2.ping'],
-    look: async (scene) => decideChallenge(await scene.ping.get(), scene.about),
+    look: async (scene) => decideChallenge(await scene.challenged.get(), scene.about),
   },
   {
     id: 'challenge.realm',
     needs: ['challenge.parse'],
-    look: async (scene) => decideRealm(await scene.ping.get(), await scene.isSomebody(), scene.about),
+    look: async (scene) => decideRealm(await scene.challenged.get(), await scene.isSomebody(), scene.about),
   },
   {
     id: 'realm.reach',
     needs: ['challenge.realm'],
     look: async (scene) =>
-      decideReach(await scene.ping.get(), await scene.realmTls.get(), scene.about, scene.now),
+      decideReach(await scene.challenged.get(), await scene.realmTls.get(), scene.about, scene.now),
   },
   {
     id: 'creds.accepted',

@@ -37,7 +37,7 @@ const FIX_INDENT = 7;
 
 export function renderText(diagnosis: Diagnosis, page: Page): string {
   const { checks, problems, warnings, exitCode } = diagnosis;
-  const lines = checks.flatMap((finding) => findingLines(finding, page));
+  const lines = folded(checks).flatMap((finding) => findingLines(finding, page));
   const counts = [
     problems === 0 ? 'no problems' : counted(problems, 'problem'),
     ...(warnings === 0 ? [] : [counted(warnings, 'warning')]),
@@ -59,8 +59,29 @@ export function renderJson(diagnosis: Diagnosis): string {
   return jsonDocument(diagnosis);
 }
 
+type Shown = Pick<Finding, 'status' | 'summary' | 'evidence'> & { readonly id: string };
+
+/** Checks in a row that were skipped for the same reason are one line that says how many. */
+function folded(checks: readonly Finding[]): readonly Shown[] {
+  const shown: Shown[] = [];
+  let count = 1;
+  checks.forEach((finding, index) => {
+    const { status, summary } = finding;
+    const before = checks[index - 1];
+    const isSame = status === 'skipped' && before?.status === status && before.summary === summary;
+    count = isSame ? count + 1 : 1;
+    if (!isSame) {
+      shown.push(finding);
+      return;
+    }
+    const id = counted(count, 'check');
+    shown.splice(-1, 1, { ...finding, id, summary: summary.replace('it needs', 'they need') });
+  });
+  return shown;
+}
+
 function findingLines(
-  { id, status, summary, evidence }: Finding,
+  { id, status, summary, evidence }: Shown,
   { paint, width, ...page }: Page,
 ): readonly string[] {
   const [role, sign] = signs[status];

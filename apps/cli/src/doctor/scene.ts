@@ -103,9 +103,16 @@ export class Scene {
     return (await tryTls(url, 'any', await this.#network.get())).certificate !== null;
   });
 
+  /** The request that was asked for a login: one that shows its `/v2/` to everyone asks at the repository (Q55). */
+  readonly challenged = new Once(async () => {
+    const ping = await this.ping.get();
+    const isOpen = ping.failure === null && !ping.responses.some(({ head }) => head.status === 401);
+    return (isOpen ? await this.pull.get() : null) ?? ping;
+  });
+
   /** The certificate of the token server, where its TLS is what failed. */
   readonly realmTls = new Once(async () => {
-    const { failure } = await this.ping.get();
+    const { failure } = await this.challenged.get();
     if (failure?.kind !== 'network' || failure.to !== 'authority' || failure.phase !== 'tls') return null;
     const url = new URL(new URL(failure.url).origin);
     return tryTls(url, await this.#addressesFor(url), await this.#network.get());

@@ -141,8 +141,15 @@ function challengeCause(
           `let 401 answers of ${name} have their WWW-Authenticate header: the proxy before it drops it (nginx: this line), or its auth settings are incomplete`,
         ),
       };
-    case 'malformed':
     case 'no-realm':
+      return {
+        cause: 'challenge-malformed',
+        fix: write(
+          'WWW-Authenticate: Bearer realm="https://…",service="…",scope="…"',
+          `have ${name} name its token server in the realm of the challenge (auth.token.realm in config.yml of docker-registry)`,
+        ),
+      };
+    case 'malformed':
       return {
         cause: 'challenge-malformed',
         fix: write(
@@ -294,7 +301,7 @@ function summaryOf(failure: Failure): string {
     case 'scheme-downgrade':
       return 'asks for the password itself (Basic), and has a token server';
     case 'realm-forbidden':
-      return `${bare(failure.realm)}: ${
+      return `${failure.realm === '' ? 'a realm that is empty' : bare(failure.realm)}: ${
         failure.reason === 'not-https'
           ? 'plain http behind an https registry'
           : isMendedByTrust(failure)
