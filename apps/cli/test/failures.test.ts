@@ -118,6 +118,19 @@ const cases: Readonly<Record<string, Case>> = {
     says: /without a WWW-Authenticate header/,
     hint: '$doctor   # finds out why',
   },
+  'a registry that gives the password back': {
+    auth: 'basic',
+    ...asAlice,
+    fault: {
+      kind: 'status',
+      status: 403,
+      body: JSON.stringify({ errors: [{ code: 'DENIED', message: `no ${password} here` }] }),
+      after: 1,
+    },
+    code: 5,
+    says: /answered 403 \("DENIED: no ••• here"\)/,
+    hint: '$doctor   # finds out why',
+  },
   'a scheme nobody speaks': {
     fault: { kind: 'challenge', values: ['Negotiate'] },
     code: 4,

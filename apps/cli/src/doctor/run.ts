@@ -6,6 +6,7 @@
  */
 
 import { toVisible } from '@reg/core';
+import { masked } from '../report/masked.ts';
 import type { CheckId, Decision, Finding } from './finding.ts';
 
 /** One check. What it looks at is gathered by `look` when its turn comes; what it means is decided by pure functions. */
@@ -75,6 +76,6 @@ const LONGEST_SUMMARY = 200;
 
 function shown(text: string, longest = LONGEST): string {
   // A peer's words may give a secret back, which its transcript has a name for.
-  const visible = toVisible(text).replaceAll(/redacted-\d+/g, '•••');
+  const visible = masked(toVisible(text));
   return visible.length > longest ? `${visible.slice(0, longest)}…` : visible;
 }

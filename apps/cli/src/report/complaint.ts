@@ -9,6 +9,7 @@ import { type Problem, toVisible } from '@reg/core';
 import type { Paint } from '../terminal/paint.ts';
 import { wrapped } from '../terminal/wrap.ts';
 import { type ExitCode, exitCode, wordOf } from './exit-code.ts';
+import { masked } from './masked.ts';
 
 /** A place in a text: UTF-16 units from its start. */
 export interface Place {
@@ -62,11 +63,11 @@ export function renderComplaint(
   width: number,
 ): string {
   const { problems = [], place } = details;
-  const lines = [paint('bad', 'reg: ') + indented(cut(toVisible(message)), width)];
+  const lines = [paint('bad', 'reg: ') + indented(shown(message), width)];
   if (place !== undefined) lines.push(...pointedAt(place));
   for (const { code, message: said } of problems) {
     const words = [code, said].filter((text) => text !== '').join(': ');
-    lines.push(INDENT + indented(cut(toVisible(words)), width));
+    lines.push(INDENT + indented(shown(words), width));
   }
   lines.push(paint('faint', 'hint: ') + hintOf(details, hint));
   return `${lines.join('\n')}\n`;
@@ -77,11 +78,11 @@ export function complaintJson(complaint: Complaint, hint: string): { readonly er
   const { exitCode: exit, message, details } = complaint;
   const { code = wordOf(exit), problems = [], quoted = [] } = details;
   const registryErrors = [...problems, ...quoted].map((problem) => ({
-    code: cut(toVisible(problem.code)),
-    message: cut(toVisible(problem.message)),
+    code: shown(problem.code),
+    message: shown(problem.message),
   }));
   return {
-    error: { code, exit, message: cut(toVisible(message)), hint: hintOf(details, hint), registryErrors },
+    error: { code, exit, message: shown(message), hint: hintOf(details, hint), registryErrors },
   };
 }
 
@@ -102,6 +103,10 @@ function pointedAt({ text, position }: Place): string[] {
   const after =
     toVisible(text.slice(position, position + AROUND)) + (position + AROUND < text.length ? '…' : '');
   return [`${INDENT}${before}${after}`, `${INDENT}${' '.repeat(before.length)}^`];
+}
+
+function shown(text: string): string {
+  return cut(masked(toVisible(text)));
 }
 
 function cut(text: string): string {

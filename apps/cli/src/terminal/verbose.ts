@@ -9,6 +9,7 @@ import { STATUS_CODES } from 'node:http';
 import { toVisible } from '@reg/core';
 import type { RecordedAuthorization, RecordedSend, TranscriptStep } from '@reg/core/transcript';
 import type { CommonOptions } from '../registry/options.ts';
+import { masked } from '../report/masked.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { type Paint, paintFor } from './paint.ts';
 
@@ -80,8 +81,6 @@ function headerLines(
   return headers.map(([name, value]) => `  ${paint('name', shown(`${name}:`))} ${shown(value)}`);
 }
 
-/** `redacted-1` is for programs, which tell secrets apart by it. */
 function shown(text: string): string {
-  const [first = '', ...rest] = toVisible(text).split('redacted-');
-  return first + rest.map((part) => `•••${part.replace(/^\d+/, '')}`).join('');
+  return masked(toVisible(text));
 }
