@@ -125,7 +125,7 @@ describe('a failed handshake', () => {
 
 test('a realm that names nothing is called so', () => {
   const registry = 'https://registry.example:5000';
-  const failure = { kind: 'realm-forbidden', registry, realm: '', reason: 'status' } as const;
+  const failure = { kind: 'realm-forbidden', registry, realm: '', reason: 'unparsable' } as const;
   expect(problemOf(failure, about).summary).toMatch(/^a realm that is empty: /);
 });
 
