@@ -25,10 +25,9 @@ export interface TlsSetting {
 }
 
 /**
- * Begins TLS on `socket`.
+ * Begins TLS on `socket`. Rejects with `CertsError` for a folder that cannot be used.
  *
  * @param at `host:port` as `URL.host` has it
- * Rejects with `CertsError` for a folder that cannot be used.
  */
 export async function connectTls(
   socket: Socket,
