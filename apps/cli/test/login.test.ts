@@ -216,6 +216,16 @@ describe('a token server that is at fault', () => {
   });
 });
 
+test('the port that goes without saying is not in the key, and a key that has it is found', async () => {
+  const { reg, read, write } = homeFor();
+  const ran = await reg(['login', 'r.example:443', '-u', 'alice', '--no-verify'], { env });
+  expect(ran.stdout).toContain('key "r.example"');
+  expect(read(config)).toEqual({ auths: { 'r.example': entry('alice', password) } });
+  write(config, { auths: { 'r.example:443': entry('bob', password) } });
+  const found = await reg(['doctor', 'r.example', '--offline']);
+  expect(found.stdout).toMatch(/creds\.source .*bob/);
+});
+
 test('what is in the place of a lock is what the hint is about', async () => {
   const { reg, write } = homeFor();
   const inside = write(`${config}.lock/x`, '');

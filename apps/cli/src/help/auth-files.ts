@@ -19,6 +19,10 @@ is asked first, then that of credsStore (not in Podman's files), then auths is
 looked into; of several keys the most specific counts: ghcr.io/o/app before
 ghcr.io/o before ghcr.io. --config FOLDER is $DOCKER_CONFIG without 3 and 4.
 
+A login is kept under the registry's name without the port that goes without
+saying: one at ghcr.io:443 is kept as ghcr.io. reg finds either, Podman and
+Skopeo what they are asked for to the letter: leave that port out there too.
+
 Other files
   ~/.config/reg/trust.json     token servers that may see a credential, beyond
                                what is known: reg trust list
