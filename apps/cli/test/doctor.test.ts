@@ -657,6 +657,18 @@ describe('what it finds at the registry', () => {
     expect(check('tls.chain')?.evidence.join()).toContain('no answer for 0.3 s');
   });
 
+  test('an answer that drips is not waited for to its end', async () => {
+    const host = await serve((_, response) => {
+      response.writeHead(200, { 'docker-distribution-api-version': 'registry/2.0' });
+      const drops = setInterval(() => response.write(' '), 50);
+      response.on('close', () => clearInterval(drops));
+    });
+    const { check, code } = await doctor([host, '--timeout', '0.3']);
+    expect(check('repository.access')).toMatchObject({ status: 'problem', cause: 'connection-timeout' });
+    expect(check('repository.access')?.evidence.join()).toContain('no end of the answer within 0.3 s');
+    expect(code).toBe(6);
+  });
+
   test('nothing listens there', async () => {
     const { check, code } = await doctor(['127.0.0.1:1/team/app']);
     expect(check('tcp.connect')).toMatchObject({ status: 'problem', cause: 'connection-refused' });

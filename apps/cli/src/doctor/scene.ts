@@ -121,7 +121,7 @@ export class Scene {
   /** `GET /v2/`, as whoever the credential says. */
   readonly ping = new Once(async () => {
     const url = new URL('/v2/', this.about.registry);
-    return ask(await this.#client.get(), { method: 'GET', url }, this.#signal);
+    return ask(await this.#client.get(), { method: 'GET', url }, await this.#network.get());
   });
 
   /** The token that it came to, which is asked for again only where the registry refused it. */
@@ -153,7 +153,7 @@ export class Scene {
   readonly upload = new Once(async () => {
     const { repository } = this.about;
     if (repository === null) return null;
-    return tryUpload(await this.#client.get(), this.#uploads(repository), this.#signal);
+    return tryUpload(await this.#client.get(), this.#uploads(repository), await this.#network.get());
   });
 
   /** What a page at `page` is told. */
@@ -233,7 +233,11 @@ export class Scene {
     if (this.about.repository === null) return null;
     const url = new URL(this.#setting.target.url);
     if (url.pathname.endsWith('/tags/list')) url.searchParams.set('n', '1');
-    return ask(client, { method: 'GET', url, headers: [['accept', manifestTypes]] }, this.#signal);
+    return ask(
+      client,
+      { method: 'GET', url, headers: [['accept', manifestTypes]] },
+      await this.#network.get(),
+    );
   }
 
   #uploads(repository: string): URL {

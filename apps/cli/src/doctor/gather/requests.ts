@@ -45,13 +45,30 @@ export interface Answered {
   readonly policy: Policy | null;
 }
 
+/** How long is waited. */
+export interface Waiting {
+  /** Milliseconds for what is left of an answer once it has begun. */
+  readonly patienceMs: number;
+  readonly signal: AbortSignal;
+}
+
 /** Sends one request. Never rejects for what a peer does. */
-export async function ask(client: Client, asked: Asked, signal: AbortSignal): Promise<Answered> {
+export async function ask(client: Client, asked: Asked, { patienceMs, signal }: Waiting): Promise<Answered> {
   const url = asked.url.href;
   try {
     const delivered = await client.request(asked);
-    await delivered.raw.discard();
-    return answeredBy(url, delivered.head, delivered.failure, delivered.transcript());
+    const late = await isLate(delivered.raw.discard(), patienceMs);
+    const message = `no end of the answer within ${patienceMs / 1_000} s`;
+    const dripping: Failure = {
+      kind: 'network',
+      url,
+      to: 'registry',
+      phase: 'body',
+      code: 'ETIMEDOUT',
+      message,
+    };
+    const failure = delivered.failure ?? (late ? dripping : null);
+    return answeredBy(url, delivered.head, failure, delivered.transcript());
   } catch (error) {
     signal.throwIfAborted();
     if (isRegistryAuthError(error)) return answeredBy(url, null, error.failure, error.transcript);
@@ -59,6 +76,17 @@ export async function ask(client: Client, asked: Asked, signal: AbortSignal): Pr
     const failure: Failure = { kind: 'network', url, to: 'registry', phase, code, message };
     return answeredBy(url, null, failure, null);
   }
+}
+
+/** Whether `work` takes longer than `ms`; it goes on then, until the client is closed. */
+async function isLate(work: Promise<void>, ms: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(true), ms);
+    void work.then(() => {
+      clearTimeout(timer);
+      resolve(false);
+    });
+  });
 }
 
 function answeredBy(
@@ -145,8 +173,8 @@ export interface UploadFacts {
 }
 
 /** Begins an upload and takes it back at once, so that nothing is left behind. */
-export async function tryUpload(client: Client, url: URL, signal: AbortSignal): Promise<UploadFacts> {
-  const begun = await ask(client, { method: 'POST', url }, signal);
+export async function tryUpload(client: Client, url: URL, waiting: Waiting): Promise<UploadFacts> {
+  const begun = await ask(client, { method: 'POST', url }, waiting);
   const { head } = begun;
   const location = head?.headers.find(([name]) => name === 'location')?.[1] ?? null;
   if (head?.status !== 202 || location === null || !URL.canParse(location, url.href)) {
@@ -156,6 +184,6 @@ export async function tryUpload(client: Client, url: URL, signal: AbortSignal): 
   if (target.hostname !== url.hostname) return { begun, location: target.href, ended: false };
   // Whatever scheme it names: what ends it goes where it was begun.
   const end = new URL(target.pathname + target.search, url.origin);
-  const ended = await ask(client, { method: 'DELETE', url: end }, signal);
+  const ended = await ask(client, { method: 'DELETE', url: end }, waiting);
   return { begun, location: target.href, ended: ended.head !== null && ended.head.status < 300 };
 }
