@@ -116,3 +116,25 @@ describe.each(commands.map((command) => [nameOf(command), command] as const))('%
     },
   );
 });
+
+test.each([
+  'bad scope',
+  'repository:a/b:pull\u001b[2J',
+  'repository:a/b:pull\n',
+  'a\u00a0b:c:d',
+  'repository:"a":pull',
+  'repository:a\\b:pull',
+  '',
+])('--scope %j is none, whichever command has it', async (scope) => {
+  const about = ['--scope', scope, '--resolve', 'r.example:443:127.0.0.1'];
+  for (const command of [
+    ['token', 'r.example/a/b'],
+    ['trace', 'r.example/a/b'],
+    ['api', '-R', 'r.example', '/v2/a/b/tags/list'],
+    ['login', 'r.example', '-u', 'a'],
+  ]) {
+    const ran = await run([...command, ...about]);
+    expect(ran).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('--scope takes ') });
+    expect(hintIn(ran)).toMatch(/^reg /);
+  }
+});

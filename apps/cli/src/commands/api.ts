@@ -16,7 +16,7 @@ import { write } from '../reading/write.ts';
 import { complaintAbout, complaintFrom } from '../registry/answer.ts';
 import { type Again, againFor } from '../registry/argument.ts';
 import type { Asked, Client } from '../registry/client.ts';
-import type { NetworkOptions } from '../registry/options.ts';
+import { type NetworkOptions, readScopes } from '../registry/options.ts';
 import { withClient } from '../registry/with-client.ts';
 import { Complaint, usage } from '../report/complaint.ts';
 import type { Surroundings } from '../surroundings.ts';
@@ -43,6 +43,7 @@ export async function api(
 ): Promise<undefined> {
   const { target, method, headers, input } = readRequest(first, second, options);
   if (options.paginate === true && method !== 'GET') throw usage('--paginate is for GET requests');
+  const scopes = options.scope === undefined ? null : readScopes(options.scope);
   const body = input === null ? null : await bodyFrom(input, surroundings);
   // Who hands in a body is not there to answer questions.
   const task = { ...options, input: input === null && options.input !== false };
@@ -50,7 +51,7 @@ export async function api(
   const unscoped = againFor('api', target, task, flagsOf(method, { ...options, scope: [] })).command;
   await withClient({ target, options: task, again, bodies: false }, surroundings, async (client) => {
     const asked = { method, url: target.url, headers, ...(body === null ? {} : { body }) };
-    const complete = await withScope(client, asked, options.scope, again);
+    const complete = await withScope(client, asked, scopes, again);
     for await (const answer of answers(client, complete, options, again)) {
       const notice = noticeIn(answer);
       if (notice !== null && options.quiet !== true) surroundings.stderr.write(`reg: ${notice}\n`);
@@ -76,16 +77,11 @@ function flagsOf(
 }
 
 /** The request with a token for other scopes than its URL needs, where those were named. */
-async function withScope(
-  client: Client,
-  asked: Asked,
-  scope: readonly string[] | undefined,
-  again: Again,
-): Promise<Asked> {
-  if (scope === undefined) return asked;
+async function withScope(client: Client, asked: Asked, scopes: string | null, again: Again): Promise<Asked> {
+  if (scopes === null) return asked;
   const { method, url, headers = [] } = asked;
   try {
-    const { header } = await client.authorize({ url, method, scopes: scope.join(' ') });
+    const { header } = await client.authorize({ url, method, scopes });
     return header === null ? asked : { ...asked, headers: [...headers, ['authorization', header]] };
   } catch (error) {
     throw complaintFrom(error, again);

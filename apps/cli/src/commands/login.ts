@@ -40,6 +40,7 @@ import {
   type GivenOptions,
   givenCredential,
   passwordFrom,
+  readScopes,
 } from '../registry/options.ts';
 import { ownerOf } from '../registry/owner.ts';
 import { Complaint, usage } from '../report/complaint.ts';
@@ -156,7 +157,7 @@ function readStore(text: string | undefined): string | null | undefined {
 function readScope({ scope, verify }: LoginOptions, { registry, url }: Named): Task['scopes'] {
   if (scope === undefined) return null;
   if (verify === false) throw usage('--scope is something to verify, and --no-verify says not to');
-  const [first, ...others] = parseScopes(scope);
+  const [first, ...others] = parseScopes(readScopes([scope]));
   const fits = first !== undefined && 'type' in first && first.type === 'repository' && others.length === 0;
   if (!fits) throw usage('--scope takes the scope of one repository, like repository:o/app:pull,push');
   try {

@@ -15,7 +15,7 @@ import {
   unionScopes,
 } from '@reg/core';
 import { type Again, type AnyTarget, againFor, anyTarget, referenceTarget } from '../registry/argument.ts';
-import type { NetworkOptions, ScopeOptions } from '../registry/options.ts';
+import { type NetworkOptions, readScopes, type ScopeOptions } from '../registry/options.ts';
 import { withClient } from '../registry/with-client.ts';
 import { Complaint, usage } from '../report/complaint.ts';
 import { exitCode } from '../report/exit-code.ts';
@@ -97,7 +97,7 @@ function scopesOf(
   if ((push || mount.length > 0) && reference === null) {
     throw usage('a push goes to a repository: name one, as in registry.example/team/app');
   }
-  const given = parseScopes(scope.join(' '));
+  const given = parseScopes(readScopes(scope));
   if (reference === null || (!push && mount.length === 0))
     return given.length === 0 ? null : formatScopes(given);
   const uploads = scopesForRequest('POST', endpoint(reference, 'uploads'));

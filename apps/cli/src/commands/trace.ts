@@ -9,7 +9,7 @@ import { endpoint, formatScopes, parseScopes, scopesForRequest, toVisible, union
 import { readAccess, readClaims } from '@reg/core/transcript';
 import { writeFileWhole } from '../reading/file.ts';
 import { againFor, isUrl, referenceTarget, type Target, traceTarget } from '../registry/argument.ts';
-import type { NetworkOptions, ScopeOptions } from '../registry/options.ts';
+import { type NetworkOptions, readScopes, type ScopeOptions } from '../registry/options.ts';
 import { withClient } from '../registry/with-client.ts';
 import { type Complaint, usage } from '../report/complaint.ts';
 import type { Surroundings } from '../surroundings.ts';
@@ -53,6 +53,7 @@ interface Printed {
 async function traceAt(target: Target, options: TraceOptions, surroundings: Surroundings): Promise<Printed> {
   const { push = false, scope = [], showClaims = false } = options;
   const flags = [...(push ? ['--push'] : []), ...scope.flatMap((one) => ['--scope', one])];
+  const scopes = scope.length === 0 ? null : scopesOf(target.url, options);
   const plain = againFor('trace', target, options, flags);
   const again = { ...plain, trace: plain.command, doctor: doctorFor(target, options) };
   const task = {
@@ -65,7 +66,7 @@ async function traceAt(target: Target, options: TraceOptions, surroundings: Surr
     store: false,
   };
   const { transcript, complaint } = await withClient(task, surroundings, (client) => {
-    if (scope.length > 0) return traceOfToken(client, target.url, scopesOf(target.url, options), again);
+    if (scopes !== null) return traceOfToken(client, target.url, scopes, again);
     const warn = (message: string): void => void surroundings.stderr.write(`warning: ${message}\n`);
     return push ? traceOfPush(client, target.url, again, warn) : traceOf(client, target.url, again);
   });
@@ -146,7 +147,7 @@ function doctorFor(target: Target, options: TraceOptions): string {
 /** What `--scope` says, and with `--push` what a push needs. */
 function scopesOf(url: URL, { push = false, scope = [] }: TraceOptions): string {
   const needed = push ? scopesForRequest('POST', url) : [];
-  return formatScopes(unionScopes(needed, parseScopes(scope.join(' '))));
+  return formatScopes(unionScopes(needed, parseScopes(readScopes(scope))));
 }
 
 function pageFor(

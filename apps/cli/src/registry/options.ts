@@ -239,6 +239,13 @@ export function readSeconds(option: string, text: string): number {
   throw usage(`${option} takes seconds, more than 0 and at most ${LONGEST_TIMEOUT}`);
 }
 
+/** The scopes that were named, as one text. Throws a `Complaint` for what is none (RFC 6749 §3.3, `scope-token`). */
+export function readScopes(scopes: readonly string[]): string {
+  if (!scopes.every((scope) => /^[!#-[\]-~]+$/.test(scope)))
+    throw usage('--scope takes one scope, like repository:o/app:pull,push; for more it is repeated');
+  return scopes.join(' ');
+}
+
 /** 4 MiB: every authority that browsers trust, as PEM, is a quarter of one. */
 const LONGEST_PEM = 4_194_304;
 
