@@ -46,7 +46,7 @@ export interface Answered {
 }
 
 /** How long is waited. */
-export interface Waiting {
+interface Waiting {
   /** Milliseconds for what is left of an answer once it has begun. */
   readonly patienceMs: number;
   readonly signal: AbortSignal;
