@@ -14,7 +14,7 @@ import {
 } from '../src/doctor/checks/access.ts';
 import { decideCors } from '../src/doctor/checks/cors.ts';
 import { decideEntries, decideHelper, spanOf } from '../src/doctor/checks/credentials.ts';
-import { problemOf } from '../src/doctor/checks/failure.ts';
+import { problemOf, waiting } from '../src/doctor/checks/failure.ts';
 import { decidePing } from '../src/doctor/checks/handshake.ts';
 import { connectionFault, decideConnection, decideRoute, decideTls } from '../src/doctor/checks/network.ts';
 import type { CheckId, Decision, Fault } from '../src/doctor/finding.ts';
@@ -553,6 +553,15 @@ describe('a token server that grants all or nothing', () => {
   ])('who may pull: %j', (mayPull, cause) => {
     expect(causeOf(decideGrant(token, mayPull, pushing))).toBe(cause);
   });
+});
+
+test('what is asked to wait that is over, or longer than anybody waits, is not waited for', () => {
+  for (const ms of [null, -5_000, 0, 400 * 86_400_000]) {
+    const { text, command } = waiting(ms, false, about);
+    expect(text).toBe('wait: limits end after minutes or hours');
+    expect(command).not.toContain('sleep');
+  }
+  expect(waiting(1, false, about).command).toMatch(/^sleep 1; reg doctor /);
 });
 
 describe('uploads', () => {

@@ -112,6 +112,14 @@ const cases: Readonly<Record<string, Case>> = {
     says: /asks to wait 90 s/,
     hint: 'sleep 90; $tags',
   },
+  'a token server that wants nothing for ever': {
+    auth: 'bearer',
+    ...asAlice,
+    fault: { kind: 'retry-after', value: 'Fri, 31 Dec 9999 23:59:59 GMT', path: '/token', times: 9 },
+    code: 7,
+    says: /answered 429/,
+    hint: '$doctor   # finds out why',
+  },
   'a 401 without a challenge': {
     fault: { kind: 'status', status: 401 },
     code: 9,

@@ -32,10 +32,10 @@ export function hintFor(failure: Failure, again: Again): string {
     }
     case 'insecure-transport':
       return `${again.plainHttp}   # sends the credential for everyone on the way to read`;
-    case 'rate-limited':
-      return failure.retryAfterMs === null
-        ? onward(again)
-        : `sleep ${Math.ceil(failure.retryAfterMs / 1_000)}; ${command}`;
+    case 'rate-limited': {
+      const seconds = secondsToWait(failure.retryAfterMs);
+      return seconds === null ? onward(again) : `sleep ${seconds}; ${command}`;
+    }
     case 'network':
       return speaksHttp(failure) ? `${again.plainHttp}   # the port does not speak TLS` : onward(again);
     case 'challenge-unusable': {
@@ -52,6 +52,12 @@ export function hintFor(failure: Failure, again: Again): string {
     case 'limit':
       return onward(again);
   }
+}
+
+/** What is asked for in whole seconds; `null` for what is over already, and for more than a year, which nobody waits. */
+export function secondsToWait(retryAfterMs: number | null): number | null {
+  const seconds = Math.ceil((retryAfterMs ?? 0) / 1_000);
+  return seconds > 0 && seconds <= 31_536_000 ? seconds : null;
 }
 
 function trusting({ registry, realm }: RealmPair): string {

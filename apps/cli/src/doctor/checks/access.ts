@@ -6,6 +6,7 @@
  */
 
 import { coversScopes, formatScopes, missingScopes, parseChallenges, parseScopes } from '@reg/core';
+import { secondsToWait } from '../../registry/hint.ts';
 import { quote } from '../../report/shell.ts';
 import type { About } from '../about.ts';
 import { type CauseId, type Decision, type Fault, type Fix, ok, run, skipped, unknown } from '../finding.ts';
@@ -322,14 +323,15 @@ export function decideLimit(answered: readonly Answered[], about: About): Decisi
 }
 
 function wordsOf(ms: number | null): string {
-  return ms === null ? ': too many requests' : `: too many requests, wait ${Math.ceil(ms / 1_000)} s`;
+  const seconds = secondsToWait(ms);
+  return seconds === null ? ': too many requests' : `: too many requests, wait ${seconds} s`;
 }
 
-/** RFC 9110 §10.2.3: seconds, or a date. A year is the most that is believed. */
+/** RFC 9110 §10.2.3: seconds, or a date, which may be long past. */
 function retryAfter(value: string | null, at: number): number | null {
   if (value === null) return null;
   const seconds = /^\d{1,8}$/.test(value.trim()) ? Number(value) : (Date.parse(value) - at) / 1_000;
-  return Number.isFinite(seconds) ? Math.min(Math.max(0, seconds), 31_536_000) * 1_000 : null;
+  return Number.isFinite(seconds) ? seconds * 1_000 : null;
 }
 
 function refusedUpload(begun: Answered, evidence: readonly string[], about: About): Fault {

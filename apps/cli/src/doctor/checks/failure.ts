@@ -6,7 +6,7 @@
  */
 
 import { blockedAddressCode, describe, type Failure, type Problem } from '@reg/core';
-import { loginBehindRedirect } from '../../registry/hint.ts';
+import { loginBehindRedirect, secondsToWait } from '../../registry/hint.ts';
 import { isMendedByTrust } from '../../report/exit-code.ts';
 import { quote } from '../../report/shell.ts';
 import type { About } from '../about.ts';
@@ -267,7 +267,7 @@ export function access({ name, repository, push, commands }: About, anonymous: b
 
 /** What to do about a limit, which mostly is lower for who does not say who they are. */
 export function waiting(retryAfterMs: number | null, anonymous: boolean, { commands }: About): Fix {
-  const seconds = retryAfterMs === null ? null : Math.ceil(retryAfterMs / 1_000);
+  const seconds = secondsToWait(retryAfterMs);
   const wait = seconds === null ? 'wait: limits end after minutes or hours' : `wait ${seconds} s, as it asks`;
   if (anonymous) return run(commands.login, `${wait}, or sign in: limits are lower for who is nobody`);
   return run(seconds === null ? commands.doctor : `sleep ${seconds}; ${commands.doctor}`, wait);
