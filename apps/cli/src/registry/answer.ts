@@ -28,7 +28,7 @@ export function complaintAboutPage(
 }
 
 /** Whether an answer is a web page, and no registry's (distribution API "API Version Check": a registry says that it is one). */
-function isWebPage({ headers }: Pick<Head, 'headers'>): boolean {
+export function isWebPage({ headers }: Pick<Head, 'headers'>): boolean {
   return (
     headers.some(([name, value]) => name === 'content-type' && /^\s*text\/html\b/i.test(value)) &&
     !headers.some(([name]) => name === 'docker-distribution-api-version')

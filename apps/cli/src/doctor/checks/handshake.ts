@@ -6,6 +6,7 @@
  */
 
 import { defaultPolicy, type Failure, judgeRealm, type ParsedChallenges, parseChallenges } from '@reg/core';
+import { isWebPage } from '../../registry/answer.ts';
 import { quote } from '../../report/shell.ts';
 import type { About } from '../about.ts';
 import { type Decision, type Fault, ok, run, skipped, unknown } from '../finding.ts';
@@ -37,7 +38,7 @@ export function decidePing(ping: Answered, route: RouteFacts, about: About): Dec
     ...(location === null ? [] : [`Location: ${bare(location)}`]),
     ...said(first.problems),
   ];
-  const isPage = version === null && type.startsWith('text/html');
+  const isPage = isWebPage(first.head);
   const isProxys = status === 407 || header('proxy-authenticate') !== null;
   if (isProxys || (isPage && (via !== null || route.kind === 'proxy'))) {
     return {
