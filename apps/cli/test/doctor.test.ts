@@ -817,7 +817,11 @@ describe('TLS', () => {
     expect(check('tls.chain')?.summary).toMatch(/4 days left/);
   });
 
-  test('a registry that wants a client certificate', async () => {
+  test.each([
+    ['TLSv1.3', 'client-certificate-wanted'],
+    ['TLSv1.2', 'client-certificate-wanted'],
+    ['TLSv1.1', 'tls-version-too-old'],
+  ] as const)('a registry that wants a client certificate over %s', async (maxVersion, cause) => {
     const signer = authority();
     const home = homeWith({});
     writeFileSync(join(home, 'ca.crt'), signer.ca);
@@ -827,6 +831,8 @@ describe('TLS', () => {
         ca: signer.ca,
         requestCert: true,
         rejectUnauthorized: true,
+        maxVersion,
+        ...(maxVersion === 'TLSv1.1' ? { minVersion: 'TLSv1', ciphers: 'DEFAULT@SECLEVEL=0' } : {}),
       },
       (_, response) => response.end('{}'),
     );
@@ -835,8 +841,6 @@ describe('TLS', () => {
       [at, '--ca-file', join(home, 'ca.crt'), '--resolve', `${at}:127.0.0.1`],
       home,
     );
-    expect(diagnosis.checks.find(({ status }) => status === 'problem')?.cause).toBe(
-      'client-certificate-wanted',
-    );
+    expect(diagnosis.checks.find(({ status }) => status === 'problem')?.cause).toBe(cause);
   });
 });
