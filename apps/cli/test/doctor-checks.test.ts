@@ -432,8 +432,17 @@ describe('grants', () => {
     ['', 'warning', 'repository-missing-or-denied'],
     ['repository:team/other:pull,push', 'warning', 'repository-missing-or-denied'],
   ])('asked for push, got %j', (granted, status, cause) => {
-    const decision = decideGrant(got(granted), true, pushing);
+    const decision = decideGrant(got(granted), { may: true, identified: true }, pushing);
     expect([decision.status, causeOf(decision)]).toEqual([status, cause]);
+  });
+
+  test('who is nobody is told to sign in, and an account to have access given', () => {
+    const fixFor = (identified: boolean) => {
+      const decision = decideGrant(got(''), { may: false, identified }, about);
+      return 'fix' in decision ? decision.fix?.text : undefined;
+    };
+    expect(fixFor(false)).toMatch(/sign in with an account that has access/);
+    expect(fixFor(true)).toMatch(/have its owner give your account access/);
   });
 });
 
@@ -551,7 +560,7 @@ describe('a token server that grants all or nothing', () => {
     [true, 'token-lacks-push'],
     [false, 'repository-missing-or-denied'],
   ])('who may pull: %j', (mayPull, cause) => {
-    expect(causeOf(decideGrant(token, mayPull, pushing))).toBe(cause);
+    expect(causeOf(decideGrant(token, { may: mayPull, identified: true }, pushing))).toBe(cause);
   });
 });
 

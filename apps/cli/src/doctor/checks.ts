@@ -164,8 +164,10 @@ const cors: Check<Scene> = {
 async function lookAtGrant(scene: Scene): Promise<Decision> {
   // For a push its token comes first: it serves the pull too.
   const token = await scene.token.get();
-  const status = (await scene.pull.get())?.head?.status ?? 0;
-  return decideGrant(token, status >= 200 && status < 300, scene.about);
+  const pull = await scene.pull.get();
+  const status = pull?.head?.status ?? 0;
+  const came = { may: status >= 200 && status < 300, identified: pull?.identified ?? false };
+  return decideGrant(token, came, scene.about);
 }
 
 async function lookAtClocks(scene: Scene): Promise<Decision> {

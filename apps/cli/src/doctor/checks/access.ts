@@ -110,12 +110,16 @@ function seconds(ms: number): number {
   return Math.round(Math.abs(ms) / 1_000);
 }
 
-/**
- * `scope.grant`
- *
- * @param mayPull whether the repository can be read
- */
-export function decideGrant(token: TokenFacts | null, mayPull: boolean, about: About): Decision {
+/** What the request for the repository came to. */
+export interface Pull {
+  /** Whether it can be read. */
+  readonly may: boolean;
+  /** Whether a credential was used. */
+  readonly identified: boolean;
+}
+
+/** `scope.grant` */
+export function decideGrant(token: TokenFacts | null, pull: Pull, about: About): Decision {
   if (token === null) return skipped('no token was asked for');
   const { asked, granted, failure } = token;
   if (isAbout(failure, 'rate-limited')) return unknown('it asks to wait');
@@ -123,7 +127,7 @@ export function decideGrant(token: TokenFacts | null, mayPull: boolean, about: A
     const summary = `asked ${asked}: refused with ${failure.status}`;
     const evidence = said(failure.problems);
     // Some servers grant all or nothing.
-    return mayPull && about.push
+    return pull.may && about.push
       ? { status: 'problem', summary, evidence, cause: 'token-lacks-push', fix: pushRight(about) }
       : {
           status: 'warning',
@@ -141,8 +145,8 @@ export function decideGrant(token: TokenFacts | null, mayPull: boolean, about: A
   if (coversScopes(held, wanted)) return ok(`asked ${asked}, got all of it`, `granted: ${granted}`);
   const missing = missingScopes(held, wanted);
   const lacksPush = about.push && missing.some((scope) => formatScopes([scope]).includes('push'));
-  const pull = parseScopes(asked.replace(/:[^:]*$/, ':pull'));
-  if (lacksPush && coversScopes(held, pull)) {
+  const reading = parseScopes(asked.replace(/:[^:]*$/, ':pull'));
+  if (lacksPush && coversScopes(held, reading)) {
     return {
       status: 'problem',
       summary,
@@ -156,7 +160,7 @@ export function decideGrant(token: TokenFacts | null, mayPull: boolean, about: A
     summary,
     evidence: [`granted: ${granted === '' ? 'nothing' : granted}`],
     cause: 'repository-missing-or-denied',
-    fix: access(about, false),
+    fix: access(about, !pull.identified),
   };
 }
 
