@@ -58,7 +58,12 @@ describe('a command line that cannot be meant exits with 2, says where it is wro
       'reg cache --help',
     ],
     ['no typo of any', ['credential', 'foo'], /unknown command 'foo'\n/, 'reg credential --help'],
-    ['an option before its command', ['-q', 'tags', 'a'], /unknown option '-q'/, 'reg tags --help'],
+    [
+      'an option before its command',
+      ['-q', 'tags', 'a'],
+      /unknown option '-q': options come behind the command/,
+      'reg tags --help',
+    ],
     [
       'an alias and a typo',
       ['whoami', '--chek'],

@@ -7,13 +7,14 @@
 
 import type { CommanderError } from 'commander';
 
-/** The parser's message, without its label and on one line. */
-export function commandLineFault({ code, message }: CommanderError): string {
+/** The parser's message about `args`, without its label and on one line. */
+export function commandLineFault({ code, message }: CommanderError, args: readonly string[]): string {
   const text = message.replace(/^error: /, '');
   switch (code) {
     case 'commander.unknownOption': {
       const { quoted, suggestion } = taken(text);
-      return `unknown option '${optionName(quoted)}'${suggestion}`;
+      const ahead = args[0] === quoted && args.some((arg) => !arg.startsWith('-'));
+      return `unknown option '${optionName(quoted)}'${suggestion}${ahead ? ': options come behind the command' : ''}`;
     }
     case 'commander.unknownCommand': {
       const { quoted, suggestion } = taken(text);

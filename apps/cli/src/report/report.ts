@@ -30,7 +30,7 @@ export function report(
   const stop = [signal.reason, error].find((reason) => reason instanceof Stop);
   if (stop !== undefined) return stop.exitCode;
   const { output, color, verbose } = settingsIn(args);
-  const complaint = complaintOf(error);
+  const complaint = complaintOf(error, args);
   if (output !== 'text') {
     const json = complaintJson(complaint, help);
     stderr.write(output === 'json' ? jsonDocument(json) : jsonLine(json));
@@ -41,9 +41,9 @@ export function report(
   return complaint.exitCode;
 }
 
-function complaintOf(error: unknown): Complaint {
+function complaintOf(error: unknown, args: readonly string[]): Complaint {
   if (error instanceof Complaint) return error;
-  if (isCommandLineFault(error)) return new Complaint(exitCode.usage, commandLineFault(error));
+  if (isCommandLineFault(error)) return new Complaint(exitCode.usage, commandLineFault(error, args));
   const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   return new Complaint(exitCode.unexpected, `this should not have happened: ${message}`, {
     hint: 'reg --version   # to go with the report of this',
