@@ -359,6 +359,15 @@ describe('a hint is safe to paste', () => {
     login: 'reg login r',
   };
 
+  test.each([
+    ['EPROTO', 'sslv3 alert bad certificate'],
+    ['EPROTO', 'tlsv1 alert protocol version'],
+    ['ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE', 'sslv3 alert handshake failure'],
+  ])('a TLS server that refuses this client (%s, %s) is never a reason to leave TLS', (code, message) => {
+    const about = { kind: 'network', to: 'registry', phase: 'tls', url: 'https://r/v2/' } as const;
+    expect(hintFor({ ...about, code, message }, again)).toBe('reg doctor r/a   # finds out why');
+  });
+
   test('no hint says to trust the place where a cloud keeps its credentials', () => {
     const realm = 'http://169.254.169.254/token';
     const failure: Failure = { kind: 'realm-forbidden', registry: 'https://r', realm, reason: 'metadata' };

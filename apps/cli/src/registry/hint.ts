@@ -83,10 +83,9 @@ export function onward({ command, doctor, trace }: Again): string {
   return command === doctor ? `${trace}   # the whole handshake` : `${doctor}   # finds out why`;
 }
 
-/** The registry answered a TLS hello with something that is no TLS record. */
+/** The registry answered a TLS hello with something that is no TLS record. `EPROTO` alone is any fault of a handshake. */
 function speaksHttp({ to, phase, code, message }: Failure & { readonly kind: 'network' }): boolean {
   const noRecord =
-    code === 'EPROTO' ||
     code === 'ERR_SSL_WRONG_VERSION_NUMBER' ||
     message.includes('wrong version number') ||
     message.includes('packet length too long');
