@@ -25,7 +25,8 @@ test('a mistake is two lines on stderr, no stack, and its exit code', async () =
   expect(stderr).toMatch(/^reg: invalid reference: .*\n {5}a b\n {5} \^\nhint: reg tags --help\n$/);
 });
 
-test('a warning is one line on stderr, in words', async () => {
+/** A private repository, and a config that others may read. */
+async function exposed(): Promise<{ readonly host: string; readonly env: NodeJS.ProcessEnv }> {
   const { host } = await registryFor({
     auth: 'basic',
     users: { a: 'b' },
@@ -36,24 +37,19 @@ test('a warning is one line on stderr, in words', async () => {
   const config = join(folder, 'config.json');
   writeFileSync(config, '{}');
   chmodSync(config, 0o644);
-  const { stderr } = await ended(start('main.ts', ['tags', `${host}/a`], { DOCKER_CONFIG: folder }));
+  return { host, env: { DOCKER_CONFIG: folder } };
+}
+
+test('a warning is one line on stderr, in words', async () => {
+  const { host, env } = await exposed();
+  const { stderr } = await ended(start('main.ts', ['tags', `${host}/a`], env));
   expect(stderr.split('\n').filter((line) => line.includes('arning'))).toEqual([
     expect.stringMatching(/^warning: .*config\.json.* may read it/),
   ]);
 });
 
 test('with -q there is no warning, nor with -o json', async () => {
-  const { host } = await registryFor({
-    auth: 'basic',
-    users: { a: 'b' },
-    repositories: { a: { tags: ['1'] } },
-  });
-  const folder = mkdtempSync(join(tmpdir(), 'reg-'));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
-  const config = join(folder, 'config.json');
-  writeFileSync(config, '{}');
-  chmodSync(config, 0o644);
-  const env = { DOCKER_CONFIG: folder };
+  const { host, env } = await exposed();
   const { stderr } = await ended(start('main.ts', ['tags', `${host}/a`, '-q'], env));
   expect(stderr).toMatch(/^reg: /);
   expect(stderr).not.toContain('warning');
