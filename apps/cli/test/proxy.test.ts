@@ -6,8 +6,8 @@ import { canary } from '@reg/testing';
 import { describe, expect, onTestFinished, test } from 'vitest';
 // By path: only tests sign certificates of their own.
 import { authority, foldersOf, serveTls } from '../../../packages/node/test/certificates.ts';
+import { startProxy } from '../../../packages/node/test/proxies.ts';
 import { openTransport } from '../src/transport/send.ts';
-import { startProxy } from './proxies.ts';
 import { hintIn, registryFor, run } from './run.ts';
 
 const mine = authority();

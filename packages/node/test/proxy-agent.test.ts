@@ -1,10 +1,7 @@
 /** `registryAgent` behind proxies: what each party is sent, read at its socket. */
 
-import { createServer, type IncomingMessage } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
-import { type AddressInfo, connect, type LookupFunction, type Server } from 'node:net';
-import type { Duplex } from 'node:stream';
-import type { TlsOptions } from 'node:tls';
+import { createServer } from 'node:http';
+import type { AddressInfo, LookupFunction } from 'node:net';
 import { isRegistryAuthError, type RegistryAuthError } from '@reg/core';
 import { staticKeychain } from '@reg/core/driver';
 import { canary } from '@reg/testing';
@@ -17,64 +14,13 @@ import {
   registryAgent,
 } from '../src/index.ts';
 import { authority, foldersOf, serveTls } from './certificates.ts';
+import { BY_PROXY, startProxy } from './proxies.ts';
 import { closing, serve, TAGS, turn } from './stage.ts';
 import { failOnUncaught } from './uncaught.ts';
 
 failOnUncaught();
 
 const mine = authority();
-
-/** A proxy that leads every name to this machine. `refusal` is what it answers to CONNECT in place of a tunnel. */
-async function startProxy({ tls, refusal }: { readonly tls?: TlsOptions; readonly refusal?: string } = {}) {
-  let bytes = '';
-  const asked: string[] = [];
-  const authorizations: (string | undefined)[] = [];
-  const sockets = new Set<Duplex>();
-  const note = ({ method, url, headers }: IncomingMessage): void => {
-    asked.push(`${method} ${url}`);
-    authorizations.push(headers['proxy-authorization']);
-  };
-  const server: Server = tls === undefined ? createServer() : createTlsServer(tls);
-  server.on('request', (incoming, response) => {
-    note(incoming);
-    response.setHeader('Via', '1.1 test').end('through the proxy');
-  });
-  server.on('connect', (incoming: IncomingMessage, client: Duplex) => {
-    note(incoming);
-    if (refusal !== undefined) {
-      client.end(refusal);
-      return;
-    }
-    const { port } = new URL(`http://${incoming.url}`);
-    const onward = connect(Number(port || 443), '127.0.0.1');
-    sockets.add(onward);
-    for (const socket of [client, onward]) socket.on('error', () => {});
-    onward.once('connect', () => {
-      client.write('HTTP/1.1 200 OK\r\n\r\n');
-      client.pipe(onward).pipe(client);
-    });
-  });
-  let connections = 0;
-  server.on('connection', (socket: Duplex) => {
-    connections += 1;
-    sockets.add(socket);
-  });
-  // In the clear, so that what a TLS proxy is sent is read as well.
-  server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Duplex) => {
-    sockets.add(socket);
-    socket.on('data', (chunk) => {
-      bytes += chunk.toString('latin1');
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  onTestFinished(() => {
-    for (const socket of sockets) socket.destroy();
-    return new Promise((resolve) => server.close(() => resolve()));
-  });
-  // A listening TCP server has an address of this kind.
-  const { port } = server.address() as AddressInfo;
-  return { port, asked, authorizations, bytes: () => bytes, connections: () => connections };
-}
 
 /** Nobody resolves a name here but for the proxy's own. */
 const lookup: LookupFunction = (hostname, options, callback) => {
@@ -195,7 +141,7 @@ describe('https', () => {
     );
     for (const host of ['a.test', 'b.test', 'a.test']) {
       const { body } = await request(`http://${host}/`, { dispatcher });
-      expect(await body.text()).toBe('through the proxy');
+      expect(await body.text()).toBe(BY_PROXY);
       // undici lends a connection again a turn after its response has ended.
       await turn();
     }
@@ -287,7 +233,7 @@ describe('plain http, which a proxy reads', () => {
     const response = await createRegistryFetch({ dispatcher })(
       'http://registry.test:5000/v2/a/tags/list?n=1',
     );
-    expect([response.status, await response.text()]).toEqual([200, 'through the proxy']);
+    expect([response.status, await response.text()]).toEqual([200, BY_PROXY]);
     expect(proxy.asked).toEqual(['GET http://registry.test:5000/v2/a/tags/list?n=1']);
     expect(proxy.authorizations).toEqual([`Basic ${Buffer.from('pro:xy').toString('base64')}`]);
     expect(proxy.bytes()).toContain('\r\nhost: registry.test:5000\r\n');

@@ -15,6 +15,8 @@ export interface Proxy {
   readonly authorizations: readonly (string | undefined)[];
   /** All that it was sent, as it could read it. */
   bytes(): string;
+  /** How many were made to it. */
+  connections(): number;
 }
 
 export interface ProxyOptions {
@@ -23,6 +25,9 @@ export interface ProxyOptions {
   /** What it answers to CONNECT in place of a tunnel; an empty text is silence. */
   readonly refusal?: string;
 }
+
+/** Its own answer to a request that it could read, in place of the registry's. */
+export const BY_PROXY = '{"name":"a","tags":["by proxy"]}';
 
 /** Starts a proxy, until the running test ends. */
 export async function startProxy({ tls, refusal }: ProxyOptions = {}): Promise<Proxy> {
@@ -37,7 +42,7 @@ export async function startProxy({ tls, refusal }: ProxyOptions = {}): Promise<P
   const server: Server = tls === undefined ? createServer() : createTlsServer(tls);
   server.on('request', (incoming, response) => {
     note(incoming);
-    response.setHeader('Via', '1.1 test').end('{"name":"a","tags":["by proxy"]}');
+    response.setHeader('Via', '1.1 test').end(BY_PROXY);
   });
   server.on('connect', (incoming: IncomingMessage, client: Duplex) => {
     note(incoming);
@@ -54,7 +59,11 @@ export async function startProxy({ tls, refusal }: ProxyOptions = {}): Promise<P
       client.pipe(onward).pipe(client);
     });
   });
-  server.on('connection', (socket: Duplex) => sockets.add(socket));
+  let connections = 0;
+  server.on('connection', (socket: Duplex) => {
+    connections += 1;
+    sockets.add(socket);
+  });
   // In the clear, so that what a TLS proxy is sent is read as well.
   server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Duplex) => {
     sockets.add(socket.on('error', () => {}));
@@ -67,6 +76,7 @@ export async function startProxy({ tls, refusal }: ProxyOptions = {}): Promise<P
     for (const socket of sockets) socket.destroy();
     return new Promise((resolve) => server.close(() => resolve()));
   });
+  // A listening TCP server has an address of this kind.
   const { port } = server.address() as AddressInfo;
-  return { port, asked, authorizations, bytes: () => bytes };
+  return { port, asked, authorizations, bytes: () => bytes, connections: () => connections };
 }
