@@ -11,6 +11,7 @@ const manifests = globSync('{packages,apps}/*/package.json', { cwd: root }).sort
 
 /** What each package may need at run time. One more takes a record in docs/decisions. */
 const allowed: Record<string, readonly string[]> = {
+  '@reg/browser': ['@reg/core'],
   // Its build holds what it needs.
   '@reg/cli': [],
   '@reg/core': [],

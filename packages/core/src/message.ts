@@ -13,6 +13,8 @@ export interface Head {
   readonly headers: HeaderList;
   /** Where the response came from when the platform followed redirects by itself; absent otherwise. */
   readonly url?: string;
+  /** The platform shows only fields that the server exposes to the page (WHATWG Fetch, "CORS filtered response"): others may be hidden. */
+  readonly filtered?: boolean;
 }
 
 /**

@@ -1,0 +1,2 @@
+export { createRegistryFetch } from './fetch.ts';
+export type { RegistryFetchOptions } from './options.ts';
