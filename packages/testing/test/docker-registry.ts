@@ -28,6 +28,7 @@ const debianPackage = {
   tmux: 'tmux',
   zsh: 'zsh',
   fish: 'fish',
+  chromium: 'chromium',
 } as const;
 
 type Program = keyof typeof debianPackage;

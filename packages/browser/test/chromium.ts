@@ -1,0 +1,187 @@
+/**
+ * Debian's Chromium, for one test file, and the pages it opens.
+ *
+ * Rules of this file: one browser per file, one context (cookies, caches, storage) per page unless a test opens another in the
+ * same; a page is served from a loopback origin of its own, so that every registry is cross-origin; what Chromium asks for is
+ * told by its own network events, preflights included. Scripts are bundled from the sources, so that no test needs a build.
+ */
+
+import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import type { ServerCertificate } from '@reg/testing';
+import { build } from 'esbuild';
+import { type Browser, type BrowserContext, type CDPSession, chromium, type Page } from 'playwright-core';
+import { afterAll, beforeAll, onTestFinished } from 'vitest';
+import { isMissing } from '../../testing/test/docker-registry.ts';
+
+/** Whether tests that need it are skipped, which is printed. */
+export const chromiumIsMissing = isMissing('chromium');
+
+const args = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+/** A request as Chromium's network service was asked for it. */
+export interface Seen {
+  readonly method: string;
+  /** Without its fragment, as Chromium tells it. */
+  readonly url: string;
+  /** `Document`, `Script`, `Fetch`, `Preflight`, … */
+  readonly type: string;
+}
+
+/** What a page was opened in. */
+export interface Opened {
+  readonly page: Page;
+  readonly context: BrowserContext;
+  /** Chromium's own protocol for this page. */
+  readonly cdp: CDPSession;
+  /** Everything the page asked for, in order, redirects as requests of their own; it grows. */
+  readonly requests: readonly Seen[];
+  /** Every line in the page's console; it grows. */
+  readonly console: readonly string[];
+  /** Every error that nothing caught; it grows. */
+  readonly errors: readonly string[];
+}
+
+export interface OpenOptions {
+  /** Opens it as another tab of this context, which stays open. Default: a new context that ends with the test. */
+  readonly context?: BrowserContext;
+  /** Takes certificates of authorities it does not know. Default: no. */
+  readonly anyCertificate?: boolean;
+}
+
+/** One Chromium for the tests of this file. */
+export function useChromium(): { open(url: string, options?: OpenOptions): Promise<Opened> } {
+  let browser: Browser | null = null;
+  // Two cores that other tests use as well.
+  const patience = 120_000;
+  beforeAll(async () => {
+    if (chromiumIsMissing) return;
+    browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args, timeout: patience });
+  }, patience);
+  afterAll(() => browser?.close(), patience);
+
+  return {
+    async open(url, options = {}) {
+      if (browser === null)
+        throw new TypeError('Chromium was not started: call useChromium() at the top of the file');
+      const context = options.context ?? (await newContext(browser, options.anyCertificate ?? false));
+      return opened(context, url);
+    },
+  };
+}
+
+async function newContext(browser: Browser, ignoreHTTPSErrors: boolean): Promise<BrowserContext> {
+  const context = await browser.newContext({ ignoreHTTPSErrors });
+  onTestFinished(() => context.close());
+  return context;
+}
+
+async function opened(context: BrowserContext, url: string): Promise<Opened> {
+  const page = await context.newPage();
+  const requests: Seen[] = [];
+  const console: string[] = [];
+  const errors: string[] = [];
+  page.on('console', (message) => void console.push(message.text()));
+  page.on('pageerror', (error) => void errors.push(String(error)));
+  const cdp = await context.newCDPSession(page);
+  cdp.on('Network.requestWillBeSent', ({ request, type }) => {
+    requests.push({ method: request.method, url: request.url, type: type ?? 'Other' });
+  });
+  await cdp.send('Network.enable');
+  await page.goto(url);
+  return { page, context, cdp, requests, console, errors };
+}
+
+/** What is served at one path. */
+export type SiteFile =
+  | { readonly type: string; readonly body: string }
+  /** A module of `test/pages`, bundled with all it imports. */
+  | { readonly script: string };
+
+export interface Site {
+  /** The module of `test/pages` that the page at `/` loads. Default `page.ts`, which puts `reg` on `globalThis`. */
+  readonly script?: string;
+  /** Header fields of everything that is served. Default: none but the type. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** More files, by path. */
+  readonly files?: Readonly<Record<string, SiteFile>>;
+  /** Answers what no file is for. Default: 404. */
+  readonly otherwise?: RequestListener;
+  /** Serves over https. Default: http, which is a secure context on loopback. */
+  readonly tls?: ServerCertificate;
+}
+
+const notFound: RequestListener = (_, response) => response.writeHead(404).end();
+
+/** Serves a page at an origin of its own until the test ends. Resolves to the origin. */
+export async function serveSite(site: Site = {}): Promise<string> {
+  const { script = 'page.ts', headers = {}, otherwise = notFound, tls } = site;
+  const files: Readonly<Record<string, SiteFile>> = {
+    '/': { type: 'text/html; charset=utf-8', body: html },
+    '/page.js': { script },
+    ...site.files,
+  };
+  const bodies = new Map<string, { readonly type: string; readonly body: string }>();
+  for (const [path, file] of Object.entries(files)) {
+    bodies.set(path, 'script' in file ? { type: 'text/javascript', body: await bundled(file.script) } : file);
+  }
+  const answer: RequestListener = (request, response) => {
+    const file = bodies.get(new URL(request.url ?? '/', 'http://site').pathname);
+    if (file === undefined) return otherwise(request, response);
+    response.writeHead(200, { 'Content-Type': file.type, ...headers }).end(file.body);
+  };
+  const server =
+    tls === undefined ? createServer(answer) : createTlsServer({ key: tls.key, cert: tls.cert }, answer);
+  return `http${tls === undefined ? '' : 's'}://127.0.0.1:${await listening(server)}`;
+}
+
+const html = [
+  '<!doctype html><html lang="en"><meta charset="utf-8"><title>Test</title>',
+  // Or Chromium would ask for one of its own accord.
+  '<link rel="icon" href="data:,">',
+  '<script type="module" src="/page.js"></script>',
+].join('\n');
+
+/** Makes `server` listen on a free loopback port until the test ends. Resolves to the port. */
+export async function listening(server: Server): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    server.closeAllConnections();
+    return new Promise((resolve) => server.close(() => resolve()));
+  });
+  // A listening TCP server has an address of this kind.
+  const { port } = server.address() as AddressInfo;
+  return port;
+}
+
+const bundles = new Map<string, Promise<string>>();
+
+/** The module `name` of `test/pages` as one script. */
+function bundled(name: string): Promise<string> {
+  const known = bundles.get(name) ?? bundle(fileURLToPath(new URL(`pages/${name}`, import.meta.url)));
+  bundles.set(name, known);
+  return known;
+}
+
+async function bundle(path: string): Promise<string> {
+  const { outputFiles } = await build({
+    entryPoints: [path],
+    bundle: true,
+    write: false,
+    format: 'esm',
+    target: 'es2023',
+    conditions: ['@reg/source'],
+    logLevel: 'silent',
+  });
+  return outputFiles[0]?.text ?? '';
+}
