@@ -574,7 +574,7 @@ describe('what it finds at the registry', () => {
       clock: () => Date.now() + 90_000,
     });
     const { check, code } = await doctor([`${registry.host}/team/app`, ...trust], home);
-    expect(check('clock.skew')?.evidence.join()).toContain('90 s ahead');
+    expect(check('clock.skew')?.evidence.join()).toContain('1 min 30 s ahead');
     expect(check('clock.skew')).toMatchObject({ status: 'warning', cause: 'clock-skew' });
     expect(code).toBe(0);
   });

@@ -31,14 +31,14 @@ describe('reg status lists what is stored', () => {
     expect(ran.code).toBe(0);
     expect(ran.stdout).toBe(
       [
-        'REGISTRY      USER    SOURCE                      KIND            EXPIRES      USED BY',
-        'docker.io     alice   ~/.docker/config.json       password        –            all',
-        'id.example    –       ~/.docker/config.json       identity token  –            all',
-        'new.example   AWS     ~/.docker/config.json       password        1h 20m left  all',
-        'old.example   AWS     ~/.docker/config.json       password        2h 1m ago ✗  all',
-        'quay.io       docker  ~/.docker/config.json       password        –            reg, docker',
-        '              podman  ~/run/containers/auth.json  password        –            podman',
-        'quay.io/team  team    ~/run/containers/auth.json  password        –            podman',
+        'REGISTRY      USER    SOURCE                      KIND            EXPIRES          USED BY',
+        'docker.io     alice   ~/.docker/config.json       password        –                all',
+        'id.example    –       ~/.docker/config.json       identity token  –                all',
+        'new.example   AWS     ~/.docker/config.json       password        1 h 20 min left  all',
+        'old.example   AWS     ~/.docker/config.json       password        2 h 1 min ago ✗  all',
+        'quay.io       docker  ~/.docker/config.json       password        –                reg, docker',
+        '              podman  ~/run/containers/auth.json  password        –                podman',
+        'quay.io/team  team    ~/run/containers/auth.json  password        –                podman',
         '',
       ].join('\n'),
     );

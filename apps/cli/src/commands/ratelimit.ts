@@ -13,6 +13,7 @@ import { type Again, againFor, type ReferenceTarget, referenceTarget } from '../
 import { manifestTypes, openClient } from '../registry/client.ts';
 import { type GivenCredential, givenCredential, type NetworkOptions } from '../registry/options.ts';
 import { Complaint } from '../report/complaint.ts';
+import { duration } from '../report/duration.ts';
 import { jsonDocument } from '../report/json.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { table } from '../terminal/table.ts';
@@ -216,7 +217,7 @@ function wordsFor({
     if (complaint === null) return ['no limit is told'];
     return [status === null ? 'no answer' : `answered ${status}`];
   }
-  const window = windowSeconds === null ? '' : ` in ${durationOf(windowSeconds)}`;
+  const window = windowSeconds === null ? '' : ` in ${duration(windowSeconds * 1_000)}`;
   const rest = [
     ...(countedBy === null ? [] : [`counted by ${countedBy}`]),
     ...(resetAt === null ? [] : [`new at ${resetAt.toISOString()}`]),
@@ -226,13 +227,6 @@ function wordsFor({
     limit === null ? '' : `of ${limit}${window}`,
     rest.join(', '),
   ];
-}
-
-/** In the largest unit that it is whole in. */
-function durationOf(seconds: number): string {
-  if (seconds > 0 && seconds % 86_400 === 0) return `${seconds / 86_400} d`;
-  if (seconds > 0 && seconds % 3_600 === 0) return `${seconds / 3_600} h`;
-  return seconds > 0 && seconds % 60 === 0 ? `${seconds / 60} min` : `${seconds} s`;
 }
 
 function documentOf({ holder, resetAt, complaint, ...limits }: Measured): object {

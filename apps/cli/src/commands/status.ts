@@ -29,6 +29,7 @@ import {
   readConnection,
 } from '../registry/options.ts';
 import { Complaint, renderComplaint, usage } from '../report/complaint.ts';
+import { duration } from '../report/duration.ts';
 import { type ExitCode, exitCode } from '../report/exit-code.ts';
 import { jsonDocument } from '../report/json.ts';
 import { quote } from '../report/shell.ts';
@@ -380,30 +381,10 @@ function kindOf({ type, fault }: Entry): string {
   }
 }
 
-/** `1h 20m left`, `2h 5m ago ✗`. */
+/** `1 h 20 min left`, `2 h 5 min ago ✗`. */
 function expiryText(expiresAt: number | null, now: number): string {
   if (expiresAt === null) return '–';
-  return expiresAt > now ? `${spanText(expiresAt - now)} left` : `${spanText(now - expiresAt)} ago ✗`;
-}
-
-const units = [
-  ['d', 86_400],
-  ['h', 3_600],
-  ['m', 60],
-  ['s', 1],
-] as const;
-
-/** The two largest units that are not zero. */
-function spanText(ms: number): string {
-  let left = Math.max(1, Math.round(ms / 1_000));
-  const parts: string[] = [];
-  for (const [unit, seconds] of units) {
-    const count = Math.floor(left / seconds);
-    left -= count * seconds;
-    if (count > 0) parts.push(`${count}${unit}`);
-    if (parts.length === 2 || (parts.length > 0 && count === 0)) break;
-  }
-  return parts.join(' ');
+  return expiresAt > now ? `${duration(expiresAt - now)} left` : `${duration(now - expiresAt)} ago ✗`;
 }
 
 /** Who would use it. */

@@ -18,6 +18,7 @@ import { type Again, type AnyTarget, againFor, anyTarget, referenceTarget } from
 import { type NetworkOptions, readScopes, type ScopeOptions } from '../registry/options.ts';
 import { withClient } from '../registry/with-client.ts';
 import { Complaint, usage } from '../report/complaint.ts';
+import { duration } from '../report/duration.ts';
 import { exitCode } from '../report/exit-code.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { paintFor } from '../terminal/paint.ts';
@@ -69,8 +70,7 @@ export async function token(
     stdout.write(`${header ? headerLine(authorized.header) : tokenIn(authorized.header)}\n`);
   }
   if (report.aheadMs > 0 && !inspect) {
-    const ahead = Math.round(report.aheadMs / 1_000);
-    stderr.write(`warning: the token begins ${ahead} s from now, by this machine's clock\n`);
+    stderr.write(`warning: the token begins ${duration(report.aheadMs)} from now, by this machine's clock\n`);
   }
   const complaint = complaintAboutGrant(transcript, report.claims, again);
   if (complaint !== null) throw complaint;

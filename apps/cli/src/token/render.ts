@@ -6,6 +6,7 @@
  */
 
 import { coversScopes, formatScopes, missingScopes, type Scope, toVisible } from '@reg/core';
+import { duration } from '../report/duration.ts';
 import { jsonDocument } from '../report/json.ts';
 import type { Paint } from '../terminal/paint.ts';
 import type { Report } from './report.ts';
@@ -132,13 +133,4 @@ function isoTime(ms: number): string {
 
 function inWords(ms: number): string {
   return ms > 0 ? `in ${duration(ms)}` : `${duration(-ms)} ago`;
-}
-
-/** `4m58s`, `1h0m`, `12s`. */
-function duration(ms: number): string {
-  const seconds = Math.round(ms / 1_000);
-  if (seconds < 60) return `${seconds}s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes}m${seconds % 60}s`;
-  return `${Math.floor(minutes / 60)}h${minutes % 60}m`;
 }

@@ -7,6 +7,7 @@
 
 import { coversScopes, formatScopes, missingScopes, parseChallenges, parseScopes } from '@reg/core';
 import { secondsToWait } from '../../registry/hint.ts';
+import { duration } from '../../report/duration.ts';
 import { quote } from '../../report/shell.ts';
 import type { About } from '../about.ts';
 import { type CauseId, type Decision, type Fault, type Fix, ok, run, skipped, unknown } from '../finding.ts';
@@ -66,7 +67,7 @@ export function decideClock(skews: readonly Skew[], answered: readonly Answered[
   const worst = skews.reduce((a, b) => (Math.abs(b.ms) > Math.abs(a.ms) ? b : a));
   const evidence = [...new Set(skews.map(({ who, ms, by }) => `${who}, by ${by}: ${sideOf(ms)}`))];
   if (Math.abs(worst.ms) <= FORGIVEN_MS)
-    return ok(`within ${seconds(Math.max(1_000, Math.abs(worst.ms)))} s of this machine`, ...evidence);
+    return ok(`within ${duration(Math.max(1_000, Math.abs(worst.ms)))} of this machine`, ...evidence);
   const all = (who: Skew['who']): readonly number[] =>
     skews.filter((skew) => skew.who === who).map(({ ms }) => ms);
   const between = Math.max(...all('the token server')) - Math.min(...all('the registry'));
@@ -75,8 +76,8 @@ export function decideClock(skews: readonly Skew[], answered: readonly Answered[
   const refused = answered.some(
     ({ failure }) => isAbout(failure, 'denied') && failure.reason === 'token-refused',
   );
-  const summary = `${worst.who} is ${seconds(worst.ms)} s ${worst.ms > 0 ? 'ahead of' : 'behind'} this machine`;
-  const what = 'tokens say from when to when they are good, and 60 s are forgiven';
+  const summary = `${worst.who} is ${duration(Math.abs(worst.ms))} ${worst.ms > 0 ? 'ahead of' : 'behind'} this machine`;
+  const what = 'tokens say from when to when they are good, and a minute is forgiven';
   if (refused && differ > FORGIVEN_MS) {
     return {
       status: 'problem',
@@ -103,11 +104,7 @@ function clocks(who: string): Fix {
 }
 
 function sideOf(ms: number): string {
-  return Math.abs(ms) < 1_500 ? 'in step' : `${seconds(ms)} s ${ms < 0 ? 'behind' : 'ahead'}`;
-}
-
-function seconds(ms: number): number {
-  return Math.round(Math.abs(ms) / 1_000);
+  return Math.abs(ms) < 1_500 ? 'in step' : `${duration(Math.abs(ms))} ${ms < 0 ? 'behind' : 'ahead'}`;
 }
 
 /** What the request for the repository came to. */

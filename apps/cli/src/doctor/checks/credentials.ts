@@ -5,6 +5,7 @@
  * file that others may read is one.
  */
 
+import { duration } from '../../report/duration.ts';
 import { quote } from '../../report/shell.ts';
 import type { About } from '../about.ts';
 import { type Decision, type Fix, ok, run, skipped } from '../finding.ts';
@@ -187,8 +188,8 @@ export function decideEnd({ found, end }: CredentialFacts, about: About, now: nu
   if (end === null) return skipped('the credential does not say when it ends');
   const { at, kind } = end;
   const when = new Date(at).toISOString();
-  if (at > now) return ok(`ends in ${spanOf(at - now)} (${when})`);
-  const summary = `ended ${spanOf(now - at)} ago (${when})`;
+  if (at > now) return ok(`ends in ${duration(at - now)} (${when})`);
+  const summary = `ended ${duration(now - at)} ago (${when})`;
   if (kind === 'ecr') {
     return {
       status: 'problem',
@@ -214,16 +215,4 @@ function ecrLogin({ registry, commands }: About): Fix {
     `aws ecr get-login-password${isEcr ? ` --region ${region}` : ''} | ${login}`,
     'ECR passwords live 12 hours: get a new one, or let docker-credential-ecr-login do it',
   );
-}
-
-const units = [
-  [86_400_000, 'd'],
-  [3_600_000, 'h'],
-  [60_000, 'min'],
-] as const;
-
-/** `2 h`. */
-export function spanOf(ms: number): string {
-  for (const [unit, name] of units) if (ms >= 2 * unit) return `${Math.floor(ms / unit)} ${name}`;
-  return `${Math.round(ms / 1_000)} s`;
 }
