@@ -1,4 +1,6 @@
 import { defineConfig } from 'tsup';
 import { library } from '../../tsup.base.ts';
 
-export default defineConfig(library({ index: 'src/index.ts', canary: 'src/canary.ts' }, 'node'));
+export default defineConfig(
+  library({ index: 'src/index.ts', guest: 'src/remote/guest.ts', canary: 'src/canary.ts' }, 'node'),
+);

@@ -21,6 +21,8 @@ export interface CorsOptions {
   readonly exposeHeaders?: readonly string[];
   /** Status of a preflight; anything outside 200–299 fails it. Distribution with auth answers 401 (Q75). Default 204. */
   readonly preflight?: number;
+  /** Statuses whose responses have the headers. Default: all; nginx without `always` leaves them off errors. */
+  readonly statuses?: readonly number[];
 }
 
 /** Every response header a registry client needs to read in a browser. */
@@ -75,6 +77,9 @@ export function createCors(server: ServerName, option: boolean | CorsOptions): C
         return registryError(status, 'UNAUTHORIZED', 'authentication required');
       return empty(status, allowed);
     },
-    decorate: (reply) => ({ ...reply, headers: { ...reply.headers, ...always } }),
+    decorate: (reply) =>
+      options.statuses?.includes(reply.status) === false
+        ? reply
+        : { ...reply, headers: { ...reply.headers, ...always } },
   };
 }

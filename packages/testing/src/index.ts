@@ -16,6 +16,8 @@ export type { Fault, FaultEffect, FaultMatch, Faults } from './faults.ts';
 export type { Auth } from './guard.ts';
 export type { LoggedRequest, RequestFilter, ServerName } from './log.ts';
 export { type Registry, type RegistryOptions, startRegistry } from './registry.ts';
+export { remoteFetch } from './remote/host.ts';
+export type { Channel } from './remote/peer.ts';
 export { digestOf, type Image, image } from './storage.ts';
 export { activate, allow, canary, createTap, type Leak, type Tap } from './tap.ts';
 export type { ErrorShape, TokenOptions } from './token-endpoint.ts';

@@ -12,7 +12,7 @@ import {
   staticKeychain,
 } from '../../core/src/driver/index.ts';
 import type { RegistryRequest } from '../../core/src/message.ts';
-import type { CreateFetch, FetchInit } from '../src/index.ts';
+import type { FetchInit, FetchOptions } from '../src/index.ts';
 
 /** Ways to be wrong. */
 export interface Bend {
@@ -30,11 +30,11 @@ interface Call extends RegistryRequest {
   readonly init: FetchInit;
 }
 
-/** A `createFetch` that is right but for `bend`. */
-export function clientWith(bend: Bend = {}): CreateFetch {
+/** A `createFetch` that is right but for `bend`; its responses show all their headers, as the bridge wants them. */
+export function clientWith(bend: Bend = {}) {
   const { outgoing = (same) => same, reply = (same) => same } = bend;
   const send: Send<Response, Call> = async (effect, signal) => reply(await perform(outgoing(effect), signal));
-  return ({ credentials, policy }) => {
+  return ({ credentials, policy }: FetchOptions) => {
     const create = () =>
       createAuthorizer<Response, Call>({
         send,
@@ -42,7 +42,7 @@ export function clientWith(bend: Bend = {}): CreateFetch {
         policy: { ...policy, ...bend.policy },
       });
     let authorizer = create();
-    return async (url, init = {}) => {
+    return async (url: string, init: FetchInit = {}) => {
       if (bend.forgetful) authorizer = create();
       const { method = 'GET', headers = {}, body, redirect = 'follow', signal } = init;
       const call: Call = {

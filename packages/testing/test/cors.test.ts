@@ -68,6 +68,16 @@ describe('as an operator got it wrong', () => {
     expect((await send(`${url}/v2/`)).headers[name]).toBe(value);
   });
 
+  test('on successes only, as nginx does without `always`', async () => {
+    const { url } = await start({ statuses: [200, 204] });
+    const preflighted = await preflight(`${url}/v2/`);
+    const refused = await send(`${url}/v2/`);
+    expect([preflighted, refused].map(({ headers }) => headers['access-control-allow-origin'])).toEqual([
+      '*',
+      undefined,
+    ]);
+  });
+
   test('Authorization not named, methods not named, preflight refused', async () => {
     const { url } = await start({ allowHeaders: ['Accept'], methods: ['HEAD'] });
     const answer = await preflight(`${url}/v2/`);
