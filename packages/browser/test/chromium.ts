@@ -27,12 +27,14 @@ const args = [
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
+  // A name that is not loopback to Chromium, for what it forbids elsewhere only: mixed content, plain http.
+  '--host-resolver-rules=MAP *.test 127.0.0.1',
 ];
 
 /** A request as Chromium's network service was asked for it. */
 export interface Seen {
   readonly method: string;
-  /** Without its fragment, as Chromium tells it. */
+  /** With the fragment, if it was asked for with one. */
   readonly url: string;
   /** `Document`, `Script`, `Fetch`, `Preflight`, … */
   readonly type: string;
@@ -95,7 +97,11 @@ async function opened(context: BrowserContext, url: string): Promise<Opened> {
   page.on('pageerror', (error) => void errors.push(String(error)));
   const cdp = await context.newCDPSession(page);
   cdp.on('Network.requestWillBeSent', ({ request, type }) => {
-    requests.push({ method: request.method, url: request.url, type: type ?? 'Other' });
+    requests.push({
+      method: request.method,
+      url: request.url + (request.urlFragment ?? ''),
+      type: type ?? 'Other',
+    });
   });
   await cdp.send('Network.enable');
   await page.goto(url);

@@ -8,12 +8,32 @@ import * as browser from '@reg/browser';
 import { blame, describe, failureOf, isRegistryAuthError } from '@reg/core';
 import { staticKeychain } from '@reg/core/driver';
 
+/** Where alice has an account, as `registryFor` tells it. */
+export interface Account {
+  readonly host: string;
+  readonly pair: { readonly registry: string; readonly realm: string };
+  readonly password: string;
+}
+
 const tools = {
   ...browser,
   blame,
   describe,
   failureOf,
   staticKeychain,
+  /** A client that is alice at one registry. */
+  alice({ host, pair, password }: Account, options: browser.RegistryFetchOptions = {}): typeof fetch {
+    return browser.createRegistryFetch({
+      keychain: staticKeychain({ [host]: { type: 'password', username: 'alice', password } }),
+      ...options,
+      policy: { realms: { pairs: [pair] }, ...options.policy },
+    });
+  },
+  /** What an answer says, as data that comes out of the page. */
+  ended: (response: Response) => {
+    const failure = failureOf(response);
+    return { status: response.status, failure, said: failure === null ? null : describe(failure) };
+  },
   /** What a call rejected with, as data that comes out of the page. */
   told: (error: unknown) =>
     isRegistryAuthError(error)
