@@ -132,6 +132,17 @@ describe('reg ping', () => {
     expect(stdout).not.toContain('\u001b');
   });
 
+  test.each([
+    ['Bearer realm="https://me:hush@auth.example/token?key=hush"', 'https://auth.example/token'],
+    ['Basic realm="https://me:hush@auth.example/?key=hush"', 'https://auth.example'],
+    ['Basic realm="Who? Staff: only"', 'Who? Staff: only'],
+  ])('of %s the realm is told without a secret', async (challenge, realm) => {
+    const { host, faults } = await registryFor({ auth: 'basic', users: { alice: canary('password') } });
+    faults.add({ kind: 'challenge', values: [challenge] });
+    const { stdout } = await run(['ping', host, '-o', 'json']);
+    expect(matchesSchema('ping', stdout)).toMatchObject({ registries: [{ realm }] });
+  });
+
   test('Docker Hub answers at its own host', async () => {
     const args = ['ping', 'docker.io', 'https://index.docker.io/v1/', '-o', 'json'];
     const nowhere = ['--resolve', 'registry-1.docker.io:443:127.0.0.1', '--timeout', '1'];

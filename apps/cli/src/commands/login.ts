@@ -47,6 +47,7 @@ import { Complaint, usage } from '../report/complaint.ts';
 import { exitCode, isMendedByTrust } from '../report/exit-code.ts';
 import { jsonDocument } from '../report/json.ts';
 import { quote } from '../report/shell.ts';
+import { bareUrl } from '../report/url.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { type Paint, paintFor } from '../terminal/paint.ts';
 import { progressFor } from '../terminal/progress.ts';
@@ -453,7 +454,7 @@ function loginJson({ registry, username, type, checked, path, key, helper }: Ent
         ? null
         : {
             scheme: verified.asked?.scheme ?? null,
-            realm: verified.asked === null ? null : realmOf(verified.asked.realm),
+            realm: verified.asked?.realm == null ? null : bareUrl(verified.asked.realm),
             service: verified.asked?.service ?? null,
             status: verified.status,
             anonymousStatus: checked?.anonymous.status ?? null,
@@ -465,13 +466,6 @@ function loginJson({ registry, username, type, checked, path, key, helper }: Ent
     trusted: checked?.trusted?.realm ?? null,
     stored: { path, key, helper },
   };
-}
-
-/** Without its query, which is for the token request. */
-function realmOf(realm: string | null): string | null {
-  if (realm === null || !URL.canParse(realm)) return null;
-  const { origin, pathname } = new URL(realm);
-  return `${origin}${pathname}`;
 }
 
 function renderLogin(entered: Entered, env: Surroundings['env'], paint: Paint): string {
@@ -504,8 +498,7 @@ function verifiedLines(
   if (asked === null) words.push('asks for no credential');
   else {
     words.push(asked.scheme);
-    const realm = realmOf(asked.realm);
-    if (realm !== null) words.push(`realm ${toVisible(realm)}`);
+    if (asked.realm !== null) words.push(`realm ${toVisible(bareUrl(asked.realm))}`);
     if (asked.service !== null) words.push(`service ${toVisible(asked.service)}`);
   }
   words.push(paint('faint', `${Math.round(ms)} ms`));

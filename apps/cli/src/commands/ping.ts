@@ -13,6 +13,7 @@ import { type CommonOptions, type ConnectionOptions, readCount, readSeconds } fr
 import { Complaint } from '../report/complaint.ts';
 import { codeOfStatus, type ExitCode, exitCode } from '../report/exit-code.ts';
 import { jsonDocument, jsonLine } from '../report/json.ts';
+import { bareUrl } from '../report/url.ts';
 import type { Surroundings } from '../surroundings.ts';
 import type { Transport } from '../transport/send.ts';
 import { SendError } from '../transport/send-error.ts';
@@ -170,18 +171,11 @@ function challengeIn(headers: HeaderList): Asks | null {
     challenges.find(({ scheme }) => scheme === 'basic') ??
     challenges[0];
   if (chosen === undefined) return null;
+  const { scheme } = chosen;
   const { realm = null, service = null } = chosen.params;
-  return { scheme: chosen.scheme, realm: realm === null ? null : withoutUserinfo(realm), service };
-}
-
-/** What stands before the host of a URL may be a password. */
-function withoutUserinfo(realm: string): string {
-  if (!realm.includes('@')) return realm;
-  const url = URL.canParse(realm) ? new URL(realm) : null;
-  if (url === null) return realm.slice(realm.lastIndexOf('@') + 1);
-  url.username = '';
-  url.password = '';
-  return url.href;
+  // Of other schemes it is a name, which may hold anything all the same.
+  const isPlain = realm === null || (scheme !== 'bearer' && !realm.includes('@'));
+  return { scheme, realm: isPlain ? realm : bareUrl(realm), service };
 }
 
 function codeOf(status: number, asks: Asks | null): ExitCode {

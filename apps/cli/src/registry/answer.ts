@@ -11,6 +11,7 @@ import type { Delivered } from '@reg/core/driver';
 import type { Transcript } from '@reg/core/transcript';
 import { Complaint } from '../report/complaint.ts';
 import { codeOfFailure, codeOfStatus, exitCode } from '../report/exit-code.ts';
+import { bareUrl } from '../report/url.ts';
 import { SendError } from '../transport/send-error.ts';
 import type { Again } from './argument.ts';
 import { hintFor, onward } from './hint.ts';
@@ -22,8 +23,7 @@ export function complaintAboutPage(
 ): Complaint | null {
   // A 401 may well have a page in its body: what asks for a login is its head.
   if (codeOfStatus(head.status) !== exitCode.ok || !isWebPage(head)) return null;
-  const { origin, pathname } = new URL(url);
-  const message = `${origin}${pathname} answered ${head.status} with a web page: this is no registry`;
+  const message = `${bareUrl(url)} answered ${head.status} with a web page: this is no registry`;
   return new Complaint(exitCode.protocol, message, { code: 'not-a-registry', hint: onward(again) });
 }
 
@@ -44,9 +44,8 @@ export function complaintAbout(
   if (failure !== null) return complaintOf(failure, again);
   const code = codeOfStatus(head.status);
   if (code === exitCode.ok) return null;
-  const { origin, pathname } = new URL(url);
   const reason = STATUS_CODES[head.status] ?? '';
-  return new Complaint(code, `${origin}${pathname} answered ${head.status} ${reason}`.trimEnd(), {
+  return new Complaint(code, `${bareUrl(url)} answered ${head.status} ${reason}`.trimEnd(), {
     problems: problemsOf(delivered.transcript()),
     hint: onward(again),
   });

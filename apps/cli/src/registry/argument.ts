@@ -9,6 +9,7 @@ import { endpoint, formatReference, parseReference, type Reference, toVisible } 
 import { Complaint, usage } from '../report/complaint.ts';
 import { exitCode } from '../report/exit-code.ts';
 import { quote } from '../report/shell.ts';
+import { bareUrl } from '../report/url.ts';
 import type { ConnectionOptions, FileOptions } from './options.ts';
 
 /** What a command is about. */
@@ -122,7 +123,7 @@ function readableTarget(text: string, options: ConnectionOptions): ReferenceTarg
 /** A URL of a registry, as it is. `command` is the name of the command it was given to, for hints. */
 export function urlTarget(text: string, command: string): Target {
   const url = urlIn(text, command);
-  return { url, registry: nameOf(url, url.host), shown: url.origin + url.pathname, short: null };
+  return { url, registry: nameOf(url, url.host), shown: bareUrl(url.href), short: null };
 }
 
 /** Whether an argument is meant as a URL. */
@@ -138,7 +139,7 @@ function urlIn(text: string, command?: string): URL {
   if (url.username !== '' || url.password !== '') {
     throw usage(
       `a credential in a URL is seen by every process on this machine: give it by -u and --password-stdin`,
-      command && `reg ${command} ${quote(url.origin + url.pathname)} -u NAME --password-stdin < FILE`,
+      command && `reg ${command} ${quote(bareUrl(text))} -u NAME --password-stdin < FILE`,
     );
   }
   url.hash = '';

@@ -7,6 +7,7 @@
 
 import type { Addresses, HeaderList } from '@reg/core';
 import type { Send } from '@reg/core/driver';
+import { bareUrl } from '../../report/url.ts';
 import type { Body } from '../../transport/body.ts';
 
 /** One answer, to a page. */
@@ -64,8 +65,7 @@ async function one(
   headers: HeaderList,
   signal: AbortSignal,
 ): Promise<CorsAnswer> {
-  const { origin, pathname } = new URL(url);
-  const request = `${method} ${origin}${pathname}`;
+  const request = `${method} ${bareUrl(url)}`;
   try {
     const reply = await send(
       {
