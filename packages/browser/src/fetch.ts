@@ -1,8 +1,170 @@
-/** `fetch` for registries, over the platform's own. */
+/**
+ * `fetch` for registries, over the platform's own.
+ *
+ * Rules of this file:
+ * 1. Input is read by the platform's own `Request`, so that what fetch refuses is refused alike. What stands after a `#` is
+ *    dropped first, and what comes before an `@` is never shown: both may be secrets.
+ * 2. A registry's answer resolves, 401 and 403 included, with `failureOf(response)` to say why. What ends before such an answer
+ *    rejects with a `RegistryAuthError`; what the caller did wrong, a body that fails included, with a `TypeError` as of fetch;
+ *    an abort with the signal's reason.
+ * 3. Nothing is left on the caller's signal.
+ */
 
+import { defaultPolicy } from '@reg/core';
+import { createAuthorizer } from '@reg/core/driver';
+import { contentOf, isStream } from './content.ts';
 import type { RegistryFetchOptions } from './options.ts';
+import { isBrowser, sendsStreams } from './platform.ts';
+import { responseOf } from './response.ts';
+import { type Call, createSend } from './send.ts';
 
-/** A `fetch` that answers the challenges of registries. */
+/**
+ * A `fetch` that answers the challenges of registries.
+ *
+ * As fetch, but: no cookie and no referrer is ever sent, whatever `credentials` and `referrer` say; `mode: 'no-cors'` and
+ * `integrity` are refused with a TypeError; where redirects are judged (outside of browsers), a 3xx that policy leaves to the
+ * caller resolves as it is.
+ *
+ * @throws TypeError for options that mean nothing, such as a known challenge that no handshake could answer
+ */
 export function createRegistryFetch(options: RegistryFetchOptions = {}): typeof fetch {
-  return options.fetch ?? globalThis.fetch;
+  const inBrowser = isBrowser();
+  const { fetch = globalThis.fetch, userAgent = inBrowser ? null : 'reg-browser', ...core } = options;
+  const redirects = { mode: inBrowser ? 'platform' : 'judge', ...core.policy?.redirects } as const;
+  const policy = { ...core.policy, redirects };
+  const send = createSend(fetch, userAgent, policy.deadlineMs ?? defaultPolicy.deadlineMs);
+  const authorizer = createAuthorizer<Response, Call>({ ...core, policy, send });
+
+  return async (input, init) => {
+    const { request, redirect, signal, given, settings } = read(input, init);
+    if (signal?.aborted) {
+      request.body?.cancel(signal.reason).catch(() => {});
+      throw signal.reason;
+    }
+    const content = await contentOf(request, given, signal);
+    try {
+      const { raw, ...about } = await authorizer.request(
+        {
+          method: request.method,
+          url: withoutFragment(request.url),
+          // Another host in `Host` would have this origin's credential answer for that one.
+          headers: [...request.headers].filter(([name]) => name !== 'host'),
+          redirect: redirect === 'follow' ? 'follow' : 'manual',
+          body: content.body,
+          carry: content.carry,
+          settings,
+        },
+        signal === null ? {} : { signal },
+      );
+      if (redirect === 'error' && isRedirect(raw)) {
+        raw.body?.cancel().catch(() => {});
+        throw failed(new Error('unexpected redirect'));
+      }
+      return responseOf(raw, policy.redirects.mode, about);
+    } catch (error) {
+      const reason = signal?.aborted ? signal.reason : error;
+      content.release(reason);
+      if (signal?.aborted || content.broken === null) throw reason;
+      throw failed(content.broken.error);
+    }
+  };
+}
+
+/** What a call asks for. */
+interface Asked {
+  readonly request: Request;
+  readonly redirect: RequestRedirect;
+  readonly signal: AbortSignal | null;
+  /** The body as it was given beside a `Request`, which shows all of them as streams; `null` when it came inside of one. */
+  readonly given: unknown;
+  /** What of fetch's other settings the registry's requests are sent with. */
+  readonly settings: RequestInit;
+}
+
+/** Reads arguments as fetch does. */
+function read(input: Parameters<typeof fetch>[0], init: RequestInit | undefined): Asked {
+  const given = init instanceof Request ? null : (init?.body ?? null);
+  if (isStream(given) && !sendsStreams()) {
+    throw new TypeError('[@reg/browser] this browser cannot send a stream: give bytes or a Blob');
+  }
+  const request = requestOf(input, init);
+  if (request.integrity) {
+    throw new TypeError(
+      '[@reg/browser] integrity is not checked: it would be of the answer to the first request, which may be a challenge',
+    );
+  }
+  if (request.mode === 'no-cors') {
+    throw new TypeError('[@reg/browser] a challenge cannot be read with mode "no-cors"');
+  }
+  const inherited = input instanceof Request ? input.signal : null;
+  const signal = init?.signal === undefined ? inherited : init.signal;
+  return {
+    request,
+    redirect: init?.redirect ?? request.redirect,
+    // One of our own that follows the caller's without a listener on it, and refuses what is none.
+    signal: signal === null ? null : AbortSignal.any([signal]),
+    given,
+    settings: settingsOf(request, init),
+  };
+}
+
+function requestOf(input: Parameters<typeof fetch>[0], init: RequestInit | undefined): Request {
+  const target = input instanceof Request ? input : withoutFragment(String(input));
+  let request: Request;
+  try {
+    request = new Request(target, readable(init));
+  } catch (error) {
+    // The platform's own error shows the URL.
+    if (typeof target !== 'string' || !target.includes('@')) throw error;
+    throw new TypeError(
+      '[@reg/browser] fetch refuses this request; its URL may hold a password and is not shown',
+    );
+  }
+  const { username, password } = new URL(request.url);
+  if (username + password === '') return request;
+  throw new TypeError(
+    '[@reg/browser] the URL of a request holds a user name or password: give it to a keychain',
+  );
+}
+
+/**
+ * `init` with all it has or inherits (a `Request` may stand for one), but its signal, which the request's own would follow until
+ * it is collected; and with a `redirect` that every platform takes, "error" being done here. It may be frozen.
+ */
+function readable(init: RequestInit | undefined): RequestInit | undefined {
+  if (typeof (init ?? {}) !== 'object') return init;
+  const source = init ?? {};
+  return new Proxy<RequestInit>(
+    {},
+    {
+      get(_, name) {
+        if (name === 'signal') return null;
+        const value: unknown = Reflect.get(source, name, source);
+        return name === 'redirect' && value === 'error' ? 'manual' : value;
+      },
+    },
+  );
+}
+
+/** A platform that does not know a setting may refuse it, also with the value that means nothing. */
+function settingsOf({ cache, keepalive, mode }: Request, init: RequestInit | undefined): RequestInit {
+  return {
+    ...(cache !== undefined && cache !== 'default' ? { cache } : {}),
+    ...(keepalive ? { keepalive } : {}),
+    ...(mode === 'same-origin' ? { mode } : {}),
+    ...(init?.priority === undefined ? {} : { priority: init.priority }),
+  };
+}
+
+function withoutFragment(url: string): string {
+  return url.split('#', 1)[0] ?? url;
+}
+
+/** What fetch rejects with. */
+function failed(cause: unknown): TypeError {
+  return new TypeError('fetch failed', { cause });
+}
+
+function isRedirect({ status, type }: Response): boolean {
+  return type === 'opaqueredirect' || [301, 302, 303, 307, 308].includes(status);
 }

@@ -1,0 +1,171 @@
+/**
+ * The core's `Send` over the platform's `fetch`.
+ *
+ * Rules of this file:
+ * 1. What the core asks for goes on the wire as it is. A page adds no header of its own, since each one but a few would have the
+ *    browser ask for permission first; elsewhere a `User-Agent` is, since some servers refuse clients without (Q57).
+ * 2. No cookie, no client certificate, no referrer goes along; a token is kept in no HTTP cache.
+ * 3. A fetch that never settles ends, unless it may still be uploading.
+ */
+
+import type { Head, NetworkPhase, RegistryRequest } from '@reg/core';
+import type { Outgoing, Reply, Send } from '@reg/core/driver';
+import type { Content } from './content.ts';
+
+/** A caller's request with what fetch needs for it beside what the core knows. */
+export interface Call extends RegistryRequest {
+  readonly carry: Content['carry'];
+  readonly settings: RequestInit;
+}
+
+/**
+ * Sends with `fetch`.
+ *
+ * @param userAgent sent where the caller sets none; `null` for what the platform sends
+ * @param headMs how long a request without a body waits for the head of its response
+ */
+export function createSend(
+  fetch: typeof globalThis.fetch,
+  userAgent: string | null,
+  headMs: number,
+): Send<Response, Call> {
+  return async (outgoing, signal) => {
+    const late = new AbortController();
+    const init = initOf(outgoing, userAgent, [late.signal, ...(isPlatforms(signal) ? [signal] : [])]);
+    try {
+      const sent = fetch(outgoing.url, init);
+      // How long an upload takes is not known, and the core has a deadline for what goes to a token server.
+      const bounded = outgoing.body === 'none' && outgoing.to === 'registry';
+      return replyOf(bounded ? await within(headMs, sent, late) : await sent, headMs);
+    } catch (error) {
+      throw signal.aborted ? error : faultOf(error);
+    }
+  };
+}
+
+/** The driver's own stand-in for a signal never aborts. */
+function isPlatforms(signal: object): signal is AbortSignal {
+  return signal instanceof AbortSignal;
+}
+
+function initOf(
+  { to, method, headers, body, form, request, redirect }: Outgoing<Call>,
+  userAgent: string | null,
+  signals: AbortSignal[],
+): RequestInit {
+  const fields = headers.map(([name, value]): [string, string] => [name, value]);
+  if (userAgent !== null && !fields.some(([name]) => name === 'user-agent')) {
+    fields.push(['user-agent', userAgent]);
+  }
+  const carry = body === 'caller' ? (request?.carry ?? null) : form;
+  return {
+    ...(to === 'authority' ? { cache: 'no-store' } : request?.settings),
+    ...(carry instanceof ReadableStream ? { duplex: 'half' } : {}),
+    method,
+    headers: fields,
+    body: carry,
+    redirect,
+    credentials: 'omit',
+    referrerPolicy: 'no-referrer',
+    signal: AbortSignal.any(signals),
+  };
+}
+
+/** What `sent` resolves to, unless `ms` pass first: then it is aborted, whether it listens or not. */
+async function within<T>(ms: number, sent: Promise<T>, late: AbortController): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const timeout = new Promise<never>((_, reject) => {
+    const end = (): void => {
+      const error = Object.assign(new Error(`no response in ${ms} ms`), {
+        phase: 'head',
+        code: 'HEAD_TIMEOUT',
+      });
+      reject(error);
+      late.abort(error);
+    };
+    // More than 31 bits would ring at once.
+    timer = setTimeout(end, Math.min(ms, 2_147_483_647));
+  });
+  try {
+    return await Promise.race([sent, timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function replyOf(response: Response, ms: number): Reply<Response> {
+  return {
+    head: headOf(response),
+    raw: response,
+    async text(limit) {
+      const { text, size } = await beginningOf(response, limit);
+      return size > limit ? null : text;
+    },
+    // A body that never comes must not keep its head from the caller.
+    async peek(limit) {
+      return (await within(ms, beginningOf(response.clone(), limit), new AbortController())).text;
+    },
+    discard: async () => cancelled(response),
+  };
+}
+
+function headOf(response: Response): Head {
+  return {
+    status: response.status,
+    headers: [...response.headers],
+    ...(response.redirected ? { url: response.url } : {}),
+    ...(response.type === 'cors' ? { filtered: true } : {}),
+  };
+}
+
+/** The beginning of a body, decoded, and how many bytes were read: more than `limit` when there are more. Reads no further. */
+async function beginningOf(response: Response, limit: number): Promise<{ text: string; size: number }> {
+  const decoder = new TextDecoder();
+  const reader = response.body?.getReader();
+  let text = '';
+  let size = 0;
+  while (reader !== undefined && size <= limit) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    text += decoder.decode(value.subarray(0, limit - size), { stream: true });
+    size += value.length;
+  }
+  // The end of a clone's cancellation is that of the other's.
+  reader?.cancel().catch(() => {});
+  return { text: text + decoder.decode(), size };
+}
+
+function cancelled(response: Response): void {
+  response.body?.cancel().catch(() => {});
+}
+
+/** What Node, Bun and Deno call errors of each phase. Browsers call all of them nothing. */
+const phases: readonly (readonly [NetworkPhase, RegExp])[] = [
+  ['lookup', /^(ENOTFOUND|EAI_)/],
+  ['connect', /^(ECONNREFUSED|EHOST|ENET|UND_ERR_CONNECT)/],
+  ['tls', /CERT|TLS|SSL|UNABLE_TO_/],
+];
+
+const untold =
+  'the request failed, and the platform does not say whether the host is down or does not let this page read its answers: ' +
+  'await diagnoseCors(url) finds out';
+
+/** What the core is told of an error of fetch. */
+function faultOf(error: unknown): Error {
+  const code = codeOf(error) ?? codeOf(causeOf(error));
+  if (code === null) return fault(untold, 'unknown', 'FETCH_FAILED', error);
+  const phase = phases.find(([, codes]) => codes.test(code))?.[0] ?? 'head';
+  return fault(`fetch failed: ${code}`, phase, code, error);
+}
+
+function fault(message: string, phase: NetworkPhase, code: string, cause: unknown): Error {
+  return Object.assign(new Error(message, { cause }), { phase, code });
+}
+
+function causeOf(error: unknown): unknown {
+  return error instanceof Error ? error.cause : null;
+}
+
+function codeOf(error: unknown): string | null {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : null;
+}
