@@ -556,16 +556,17 @@ describe('what it finds at the registry', () => {
     expect(existsSync(join(home, '.cache'))).toBe(false);
   });
 
-  test('an upload that goes on elsewhere is not followed there', async () => {
-    const { registry, home, trust } = await aliceAt({
-      ...declared,
-      faults: [
-        { kind: 'status', method: 'POST', status: 202, headers: { Location: 'https://elsewhere.example/x' } },
-      ],
-    });
-    await doctor([`${registry.host}/team/app`, '--push', ...trust], home);
-    expect(registry.count({ method: 'DELETE' })).toBe(0);
-  });
+  test.each(['https://elsewhere.example/x', 'http://127.0.0.1:1/x', '//elsewhere.example/x'])(
+    'an upload that goes on at %s is taken back nowhere',
+    async (location) => {
+      const { registry, home, trust } = await aliceAt({
+        ...declared,
+        faults: [{ kind: 'status', method: 'POST', status: 202, headers: { Location: location } }],
+      });
+      await doctor([`${registry.host}/team/app`, '--push', ...trust], home);
+      expect(registry.count({ method: 'DELETE' })).toBe(0);
+    },
+  );
 
   test('a clock that is off here alone is a warning', async () => {
     const { registry, home, trust } = await aliceAt({

@@ -241,6 +241,17 @@ describe('--push', () => {
     ],
     ['it is nowhere', { kind: 'status', status: 202, method: 'POST', after: 1 }, /it has no Location\./],
     [
+      'what is there may be a blob, and no upload',
+      {
+        kind: 'status',
+        status: 201,
+        method: 'POST',
+        after: 1,
+        headers: { Location: '/v2/team/app/blobs/x' },
+      },
+      /POST was answered with 201, and not with 202\./,
+    ],
+    [
       'the connection breaks',
       { kind: 'reset', at: 'before-head', method: 'DELETE', times: 9 },
       /could not be taken back: No answer from /,
@@ -256,6 +267,7 @@ describe('--push', () => {
     expect(stdout).toMatch(/result: authorized\n$/);
     expect(stderr).toMatch(words);
     expect(registry.requests.every(({ url }) => !url.includes('127.0.0.1:1/'))).toBe(true);
+    expect(registry.count({ method: 'DELETE' }) > 0).toBe(fault.method === 'DELETE');
   });
 
   test('why it could not be taken back is told in one sentence', async () => {

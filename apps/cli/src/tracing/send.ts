@@ -5,16 +5,15 @@
  * was begun to see whether it may be is taken back at once.
  */
 
-import { describe, isRegistryAuthError } from '@reg/core';
-import type { Delivered } from '@reg/core/driver';
+import { isRegistryAuthError } from '@reg/core';
 import type { Transcript } from '@reg/core/transcript';
 import { complaintAbout, complaintFrom } from '../registry/answer.ts';
 import type { Again } from '../registry/argument.ts';
 import type { Client } from '../registry/client.ts';
+import { takeBack } from '../registry/upload.ts';
 import { Complaint } from '../report/complaint.ts';
 import { Stop } from '../surroundings.ts';
 import { claimsIn, complaintAboutGrant } from '../token/granted.ts';
-import { SendError } from '../transport/send-error.ts';
 
 export interface Trace {
   readonly transcript: Transcript;
@@ -80,27 +79,5 @@ async function tracing(again: Again, send: () => Promise<Trace>): Promise<Trace>
     const transcript = isRegistryAuthError(error) ? error.transcript : null;
     if (transcript === null || !(complaint instanceof Complaint)) throw complaint;
     return { transcript, complaint };
-  }
-}
-
-/** Ends the upload that `begun` began. Resolves to why that did not work, or to `null`. */
-async function takeBack(client: Client, begun: Delivered<unknown>): Promise<string | null> {
-  const location = begun.head.headers.find(([name]) => name === 'location')?.[1];
-  if (location === undefined || !URL.canParse(location, begun.url)) return 'it has no Location';
-  const upload = new URL(location, begun.url);
-  // It says where to go on, to nobody but who asked: another host has nothing to do with it.
-  if (upload.origin !== new URL(begun.url).origin)
-    return `its Location is at another origin, ${upload.origin}`;
-  try {
-    const { head, raw, failure } = await client.request({ method: 'DELETE', url: upload });
-    await raw.discard();
-    if (head.status < 300 || head.status === 404) return null;
-    return failure === null
-      ? `DELETE was answered with ${head.status}`
-      : describe(failure, { policy: false });
-  } catch (error) {
-    if (isRegistryAuthError(error)) return describe(error.failure, { policy: false });
-    if (error instanceof SendError) return error.message;
-    throw error;
   }
 }

@@ -22,6 +22,7 @@ import {
   type Transcript,
 } from '@reg/core/transcript';
 import type { Asked, Client } from '../../registry/client.ts';
+import { takeBack, uploadAt } from '../../registry/upload.ts';
 import { tokenIn } from '../../token/report.ts';
 import { SendError } from '../../transport/send-error.ts';
 
@@ -176,14 +177,8 @@ export interface UploadFacts {
 export async function tryUpload(client: Client, url: URL, waiting: Waiting): Promise<UploadFacts> {
   const begun = await ask(client, { method: 'POST', url }, waiting);
   const { head } = begun;
-  const location = head?.headers.find(([name]) => name === 'location')?.[1] ?? null;
-  if (head?.status !== 202 || location === null || !URL.canParse(location, url.href)) {
-    return { begun, location: null, ended: false };
-  }
-  const target = new URL(location, url.href);
-  if (target.hostname !== url.hostname) return { begun, location: target.href, ended: false };
-  // Whatever scheme it names: what ends it goes where it was begun.
-  const end = new URL(target.pathname + target.search, url.origin);
-  const ended = await ask(client, { method: 'DELETE', url: end }, waiting);
-  return { begun, location: target.href, ended: ended.head !== null && ended.head.status < 300 };
+  const upload = head === null ? null : uploadAt({ head, url: url.href });
+  if (head === null || upload === null) return { begun, location: null, ended: false };
+  const left = await takeBack(client, { head, url: url.href });
+  return { begun, location: upload.href, ended: left === null };
 }
