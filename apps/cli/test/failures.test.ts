@@ -288,6 +288,7 @@ describe('codes', () => {
     [8, { ...base, kind: 'credential-unavailable', message: 'no such helper' }],
     [9, { ...base, kind: 'challenge-unusable', reason: 'malformed', offered: [] }],
     [4, { ...base, kind: 'challenge-unusable', reason: 'unsupported-scheme', offered: ['ntlm'] }],
+    [9, { ...base, kind: 'challenge-hidden', line: 'Access-Control-Expose-Headers: WWW-Authenticate' }],
     [9, { ...base, kind: 'scheme-downgrade' }],
     [9, { ...base, kind: 'realm-forbidden', reason: 'not-https' }],
     [4, { ...base, kind: 'realm-forbidden', reason: 'loopback' }],
@@ -312,6 +313,7 @@ describe('codes', () => {
     ) as never;
     const all = {
       'challenge-unusable': true,
+      'challenge-hidden': true,
       'scheme-downgrade': true,
       'realm-forbidden': true,
       'realm-untrusted': true,

@@ -536,6 +536,7 @@ function grantFor(need: Need, { from, principal, life, reuse }: Grantable, now: 
 /** Which part of the core makes each kind of failure by itself: one of the machines, or the driver between them. */
 export const makers = {
   'challenge-unusable': ['handshake'],
+  'challenge-hidden': ['handshake'],
   'scheme-downgrade': ['handshake'],
   'realm-forbidden': ['exchange'],
   'realm-untrusted': ['handshake', 'exchange'],
@@ -560,6 +561,7 @@ export const makers = {
 export const deniedReasons = {
   'insufficient-scope': true,
   'token-refused': true,
+  'challenge-hidden': true,
   forbidden: true,
   'redirect-target': true,
   'caller-authorization': true,
@@ -569,6 +571,7 @@ export const deniedReasons = {
 const refusals: { readonly [K in FailureKind]: (need: Need) => readonly (Failure & { readonly kind: K })[] } =
   {
     'challenge-unusable': () => [],
+    'challenge-hidden': () => [],
     'scheme-downgrade': () => [],
     'realm-forbidden': ({ registry, realm }) => {
       return [{ kind: 'realm-forbidden', registry, realm: realm ?? '', reason: 'loopback' }];

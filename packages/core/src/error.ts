@@ -10,7 +10,7 @@ import { type BlockedAddress, blockedAddressCode } from './address.ts';
 import type { CredentialFault } from './credential.ts';
 import { type Failure, type FailureKind, isOwnRefusal, type NetworkPhase } from './failure.ts';
 import type { TokenFault } from './grant.ts';
-import type { Problem } from './message.ts';
+import { exposeChallenge, type Problem } from './message.ts';
 import type { RealmPair } from './policy.ts';
 import type { ContactReason, ReleaseReason } from './realm.ts';
 import type { RedirectReason } from './redirect.ts';
@@ -100,6 +100,7 @@ function codeOf(kind: FailureKind): RegistryAuthErrorCode {
 export function blame(failure: Failure): 'caller' | 'registry' | 'authority' | 'network' {
   switch (failure.kind) {
     case 'challenge-unusable':
+    case 'challenge-hidden':
     case 'scheme-downgrade':
     case 'realm-forbidden':
     case 'realm-untrusted':
@@ -151,6 +152,14 @@ export function describe(failure: Failure, options: { readonly policy?: boolean 
   switch (failure.kind) {
     case 'challenge-unusable':
       return describeChallenge(failure, told);
+    case 'challenge-hidden':
+      return (
+        `${shown(failure.url)} answered 401, and the platform hides from this page how to sign in. Its operator, or that of ` +
+        `the proxy before it, must add to every answer, the 401 too: ${failure.line}.` +
+        told(
+          ' Or pass what that header would say in the option challenges; diagnoseCors(url) says what else is missing.',
+        )
+      );
     case 'scheme-downgrade': {
       const { registry, realm } = failure;
       const known = realm === null ? 'a pair names its token server' : `its tokens come from ${shown(realm)}`;
@@ -219,8 +228,12 @@ export function describe(failure: Failure, options: { readonly policy?: boolean 
     case 'token-redirected': {
       const { realm, status, location } = failure;
       const to = location === null ? 'no place that can be read' : shown(location);
+      const answer =
+        status === 0
+          ? 'answered with a redirect that this platform hides'
+          : `answered ${status} and pointed to ${to}`;
       return (
-        `${shown(realm)} answered ${status} and pointed to ${to}. Token requests follow no redirect, since a credential would ` +
+        `${shown(realm)} ${answer}. Token requests follow no redirect, since a credential would ` +
         "go along. The registry's operator must name the final URL as the realm."
       );
     }
@@ -264,7 +277,8 @@ export function describe(failure: Failure, options: { readonly policy?: boolean 
             : '';
         return `Nothing was sent to ${peer}${shown(url)} (${cut(toVisible(code))}: ${quoted(message)}).${advice}`;
       }
-      return `No answer from ${peer}${shown(url)}: ${phaseWords[phase]} (${cut(toVisible(code))}: ${quoted(message)}). ${phaseAdvice[phase]}`;
+      const advice = code === unsaidCode ? unsaidAdvice : phaseAdvice[phase];
+      return `No answer from ${peer}${shown(url)}: ${phaseWords[phase]} (${cut(toVisible(code))}: ${quoted(message)}). ${advice}`;
     }
     case 'deadline': {
       const { registry, realm, ms } = failure;
@@ -342,6 +356,11 @@ function describeDenial(failure: Failure & { kind: 'denied' }): string {
       return (
         `${answer} to a token that its own token server had just issued${scopes(asked, ' for ')}. ${missing} If neither helps, ` +
         'the two servers do not agree on keys, service name or time: tell their operator.'
+      );
+    case 'challenge-hidden':
+      return (
+        `${answer} to a token that was issued${scopes(asked, ' for ')}, and the platform hides from this page what it wants. ` +
+        `${missing} To see what it wants, its operator must add to every answer: ${exposeChallenge}.`
       );
     case 'redirect-target':
       return (
@@ -424,6 +443,7 @@ export const redirectWords = {
   downgrade: 'goes from https to plain http',
   'cross-origin': 'is another origin',
   hops: 'is one redirect too many',
+  hidden: 'is hidden by the platform, which lets nobody judge it',
   status: callers,
   body: callers,
   method: callers,
@@ -449,6 +469,13 @@ const phaseAdvice = {
   unknown: 'Check the network and try again.',
 } as const satisfies Record<NetworkPhase, string>;
 
+/** The code of a `fetch` that rejects: to a page it says no more, so that it cannot probe what it may not read. */
+const unsaidCode = 'FETCH_FAILED';
+
+const unsaidAdvice =
+  'The platform does not say why: either nothing answers there, or this page may not read the answer (CORS); ' +
+  'diagnoseCors(url) of @reg/browser tells which.';
+
 function contactAdvice(
   { registry, realm, reason }: Failure & { kind: 'realm-forbidden' },
   told: Told,
@@ -470,6 +497,8 @@ function redirectAdvice(reason: RedirectReason, told: Told): string {
       );
     case 'hops':
       return ` ${told('policy.redirects.max is the limit; a', 'A')} longer chain is mostly a loop.`;
+    case 'hidden':
+      return told(" policy.redirects.mode: 'platform' leaves redirects to the platform.");
     case 'downgrade':
       return ` Its operator must let it write https URLs, ${proxyHeader}.`;
     default:

@@ -7,7 +7,7 @@
 
 import type { CredentialFault } from './credential.ts';
 import type { TokenFault } from './grant.ts';
-import type { Problem } from './message.ts';
+import type { exposeChallenge, Problem } from './message.ts';
 import type { RealmPair, Scheme } from './policy.ts';
 import type { ContactReason, ReleaseReason } from './realm.ts';
 import type { RedirectReason } from './redirect.ts';
@@ -32,6 +32,13 @@ export type Failure =
       /** Schemes that were offered, as sent but lower-cased. */
       readonly offered: readonly string[];
       readonly problems: readonly { readonly offset: number; readonly message: string }[];
+    }
+  /** A 401 to a request of a page, which the platform does not let see the challenge in it (WHATWG Fetch, CORS). */
+  | {
+      readonly kind: 'challenge-hidden';
+      readonly url: string;
+      /** What the registry, or a proxy before it, must add to its answers. */
+      readonly line: typeof exposeChallenge;
     }
   /** Basic from an origin that uses Bearer with a token server elsewhere: the password stays here. */
   | {
@@ -132,6 +139,8 @@ export type Failure =
       readonly reason:
         | 'insufficient-scope'
         | 'token-refused'
+        /** A token was refused, and the challenge that would say why is hidden from the page. */
+        | 'challenge-hidden'
         | 'forbidden'
         | 'redirect-target'
         | 'caller-authorization';

@@ -7,14 +7,23 @@
 /** Header fields in wire order, names in lower case. A field that came in several lines appears several times. */
 export type HeaderList = readonly (readonly [name: string, value: string])[];
 
+/** The line that shows a challenge to a page of another origin (WHATWG Fetch, "CORS protocol"). */
+export const exposeChallenge = 'Access-Control-Expose-Headers: WWW-Authenticate';
+
 /** Status and header fields of a response. */
 export interface Head {
+  /** 0: a redirect, of which the platform shows neither status nor target (WHATWG Fetch, "opaque-redirect filtered response"). */
   readonly status: number;
   readonly headers: HeaderList;
   /** Where the response came from when the platform followed redirects by itself; absent otherwise. */
   readonly url?: string;
-  /** The platform shows only fields that the server exposes to the page (WHATWG Fetch, "CORS filtered response"): others may be hidden. */
+  /**
+   * The platform shows only fields that the server exposes to the page (WHATWG Fetch, "CORS filtered response"): others may be
+   * hidden. Of a 401 without `WWW-Authenticate` it says that nobody knows what is asked for.
+   */
   readonly filtered?: boolean;
+  /** What the caller knows that the hidden `WWW-Authenticate` of a filtered 401 says: the driver's, never a transport's. */
+  readonly known?: string;
 }
 
 /**

@@ -32,6 +32,8 @@ export type RedirectReason =
   | 'cross-origin'
   /** Refused: `redirects.max` or `limits.hops`, the smaller, were followed already. */
   | 'hops'
+  /** Refused: the platform hides where it leads, so that it cannot be judged. */
+  | 'hidden'
   | CallersReason
   | TargetFault
   | BlockedAddress;

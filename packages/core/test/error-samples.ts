@@ -7,6 +7,7 @@
 import type { CredentialFault } from '../src/credential.ts';
 import type { Failure, FailureKind, NetworkPhase } from '../src/failure.ts';
 import type { TokenFault } from '../src/grant.ts';
+import { exposeChallenge } from '../src/message.ts';
 import type { ContactReason, ReleaseReason } from '../src/realm.ts';
 import type { RedirectReason } from '../src/redirect.ts';
 
@@ -83,6 +84,7 @@ const redirects: Record<RedirectReason, 0> = {
   downgrade: 0,
   'cross-origin': 0,
   hops: 0,
+  hidden: 0,
   status: 0,
   body: 0,
   method: 0,
@@ -131,6 +133,7 @@ export const samples: { readonly [K in FailureKind]: readonly Of<K>[] } = {
     challenge('unsupported-scheme', ['basic']),
     challenge('no-realm', ['bearer']),
   ],
+  'challenge-hidden': [{ kind: 'challenge-hidden', url, line: exposeChallenge }],
   'scheme-downgrade': [
     { kind: 'scheme-downgrade', url, registry, realm },
     { kind: 'scheme-downgrade', url, registry, realm: null },
@@ -225,6 +228,7 @@ export const samples: { readonly [K in FailureKind]: readonly Of<K>[] } = {
     denied('insufficient-scope', { granted: '', anonymous: true, asked: '' }),
     denied('insufficient-scope', { challenged: '' }),
     denied('token-refused'),
+    denied('challenge-hidden', { challenged: '' }),
     denied('forbidden', { status: 403 }),
     denied('forbidden', { status: 403, anonymous: true, problems: [] }),
     denied('redirect-target'),

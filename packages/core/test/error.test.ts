@@ -28,6 +28,11 @@ const transcript: Transcript = {
 /** What must be said of the first sample of each kind: asked, answered, and the next thing to do. */
 const said = {
   'challenge-unusable': ['answered 401 without a WWW-Authenticate header', 'tell its operator'],
+  'challenge-hidden': [
+    'answered 401, and the platform hides from this page',
+    'must add to every answer, the 401 too: Access-Control-Expose-Headers: WWW-Authenticate.',
+    'diagnoseCors(url)',
+  ],
   'scheme-downgrade': ['by Basic', 'https://auth.example/token', 'nothing was sent'],
   'realm-forbidden': ['sends clients to', 'nothing was sent'],
   'realm-untrusted': [
@@ -67,6 +72,7 @@ const said = {
 
 const blamed = {
   'challenge-unusable': 'registry',
+  'challenge-hidden': 'registry',
   'scheme-downgrade': 'registry',
   'realm-forbidden': 'registry',
   'realm-untrusted': 'registry',
@@ -89,6 +95,7 @@ const blamed = {
 
 const codes = {
   'challenge-unusable': 'ERR_REG_CHALLENGE_UNUSABLE',
+  'challenge-hidden': 'ERR_REG_CHALLENGE_HIDDEN',
   'scheme-downgrade': 'ERR_REG_SCHEME_DOWNGRADE',
   'realm-forbidden': 'ERR_REG_REALM_FORBIDDEN',
   'realm-untrusted': 'ERR_REG_REALM_UNTRUSTED',
@@ -283,6 +290,7 @@ group('blame', () => {
       ['insufficient-scope', 'caller'],
       ['insufficient-scope', 'caller'],
       ['token-refused', 'registry'],
+      ['challenge-hidden', 'caller'],
       ['forbidden', 'caller'],
       ['forbidden', 'caller'],
       ['redirect-target', 'registry'],

@@ -42,6 +42,7 @@ export function hintFor(failure: Failure, again: Again): string {
       const target = loginBehindRedirect(failure);
       return target === null ? onward(again) : `reg doctor ${quote(target)}   # the registry itself`;
     }
+    case 'challenge-hidden':
     case 'credential-unavailable':
     case 'deadline':
     case 'scheme-downgrade':

@@ -72,6 +72,7 @@ export function codeOfFailure(failure: Failure): ExitCode {
       return failure.reason === 'unsupported-scheme' ? exitCode.unauthenticated : exitCode.protocol;
     case 'realm-forbidden':
       return isMendedByTrust(failure) ? exitCode.unauthenticated : exitCode.protocol;
+    case 'challenge-hidden':
     case 'scheme-downgrade':
     case 'token-invalid':
     case 'token-redirected':

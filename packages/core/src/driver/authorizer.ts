@@ -58,6 +58,12 @@ export interface AuthorizerOptions<R, Q extends RegistryRequest = RegistryReques
   readonly channels?: Channels;
   /** `client_id` of OAuth2 token requests. Default `reg`. */
   readonly clientId?: string;
+  /**
+   * What registries say in `WWW-Authenticate`, by origin, for a platform that may hide it: `{ 'https://registry.example':
+   * 'Bearer realm="https://auth.example/token",service="registry.example"' }`. It saves the 401 as well. It is no permission: what
+   * policy says of a realm holds for one of these too. `createAuthorizer` throws a `TypeError` for one that cannot be answered.
+   */
+  readonly challenges?: Readonly<Record<string, string>>;
   readonly transcript?: {
     /** Record up to 4 KiB of each body, where the transport can look at one and leave it whole. */
     readonly bodies?: boolean;

@@ -396,9 +396,14 @@ function silenceOf(answer: NoResponse, hiding: Redactor): NoResponse {
 }
 
 function headOf(head: Head, hiding: Redactor): Head {
-  const { status, headers, url } = head;
-  const shown = { status, headers: hiding.responseHeaders(headers) };
-  return url === undefined ? shown : { ...shown, url: hiding.url(url) };
+  const { status, headers, url, filtered, known } = head;
+  return {
+    status,
+    headers: hiding.responseHeaders(headers),
+    ...(url === undefined ? {} : { url: hiding.url(url) }),
+    ...(filtered === undefined ? {} : { filtered }),
+    ...(known === undefined ? {} : { known: hiding.clean(known) }),
+  };
 }
 
 function grantedOf(

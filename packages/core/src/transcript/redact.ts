@@ -238,6 +238,7 @@ export class Redactor {
         const { registry, realm } = failure.pair;
         return { ...failure, realm: this.clean(failure.realm), pair: { registry, realm: this.clean(realm) } };
       }
+      case 'challenge-hidden':
       case 'insecure-transport':
       case 'body-spent':
       case 'limit':

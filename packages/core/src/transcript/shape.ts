@@ -16,7 +16,14 @@ import {
 import type { Failure } from '../failure.ts';
 import type { Need } from '../grant.ts';
 import type { Hint } from '../handshake.ts';
-import type { Head, HeaderList, Problem, RegistryRequest, Timing } from '../message.ts';
+import {
+  exposeChallenge,
+  type Head,
+  type HeaderList,
+  type Problem,
+  type RegistryRequest,
+  type Timing,
+} from '../message.ts';
 import type { Limits, Policy, RealmPair, Retry, Scheme } from '../policy.ts';
 import type { OpaqueScope, ResourceScope, Scope } from '../scope.ts';
 import type { Claims } from './claims.ts';
@@ -67,7 +74,11 @@ const request = record<RegistryRequest>(
   ['redirect'],
 );
 
-const head = record<Head>({ status: number, headers, url: text }, ['url']);
+const head = record<Head>({ status: number, headers, url: text, filtered: flag, known: text }, [
+  'url',
+  'filtered',
+  'known',
+]);
 
 const timing = record<Timing>({
   lookupMs: nullable(number),
@@ -171,6 +182,11 @@ const failure = variant<Failure, 'kind'>('kind', {
     offered: list(text),
     problems: list(record({ offset: number, message: text })),
   }),
+  'challenge-hidden': record({
+    kind: exactly('challenge-hidden'),
+    url: text,
+    line: exactly(exposeChallenge),
+  }),
   'scheme-downgrade': record({
     kind: exactly('scheme-downgrade'),
     url: text,
@@ -256,6 +272,7 @@ const failure = variant<Failure, 'kind'>('kind', {
     reason: oneOf({
       'insufficient-scope': 0,
       'token-refused': 0,
+      'challenge-hidden': 0,
       forbidden: 0,
       'redirect-target': 0,
       'caller-authorization': 0,

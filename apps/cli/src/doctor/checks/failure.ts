@@ -46,6 +46,14 @@ function causeOf(failure: Failure, about: About): { readonly cause: CauseId; rea
   switch (failure.kind) {
     case 'challenge-unusable':
       return challengeCause(failure, about);
+    case 'challenge-hidden':
+      return {
+        cause: 'cors-header-missing',
+        fix: write(
+          failure.line,
+          `have ${name}, or the proxy before it, send this with every answer, the 401 too`,
+        ),
+      };
     case 'scheme-downgrade':
       return { cause: 'basic-after-bearer', fix: sameChallenge(failure, about) };
     case 'realm-forbidden':
@@ -298,6 +306,8 @@ function summaryOf(failure: Failure): string {
             : `redirects to ${new URL(failure.url).origin}, which asks for a login: a redirect target gets none`,
         'no-realm': 'a Bearer challenge without a realm',
       }[failure.reason];
+    case 'challenge-hidden':
+      return '401 with a challenge that the platform hides';
     case 'scheme-downgrade':
       return 'asks for the password itself (Basic), and has a token server';
     case 'realm-forbidden':
