@@ -1,7 +1,7 @@
 import { canary } from '@reg/testing';
 import { expect, onTestFinished, test } from 'vitest';
 import { openClient, policyFor } from '../src/registry/client.ts';
-import { readConnection } from '../src/registry/options.ts';
+import { readConnection } from '../src/registry/connection.ts';
 import { registryFor } from './run.ts';
 
 test('the credential of the command line is for the registry it names, and no other is sent it', async () => {

@@ -9,7 +9,7 @@ import { allow, canary } from '@reg/testing';
 import { afterAll, describe, expect, test } from 'vitest';
 // By path: only tests sign certificates of their own.
 import { authority } from '../../../packages/node/test/certificates.ts';
-import { givenCredential } from '../src/registry/options.ts';
+import { givenCredential } from '../src/registry/given.ts';
 import { hintIn, registryFor, run } from './run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'reg-options-'));

@@ -33,16 +33,10 @@ import {
 import { complaintAbout, complaintAboutPage, complaintFrom } from '../registry/answer.ts';
 import { type Again, againFor, isUrl, registryIn } from '../registry/argument.ts';
 import { type Client, openClient } from '../registry/client.ts';
-import {
-  type CommonOptions,
-  type ConnectionOptions,
-  type FileOptions,
-  type GivenOptions,
-  givenCredential,
-  passwordFrom,
-  readScopes,
-} from '../registry/options.ts';
+import { givenCredential, passwordFrom } from '../registry/given.ts';
+import type { CommonOptions, ConnectionOptions, FileOptions, GivenOptions } from '../registry/options.ts';
 import { ownerOf } from '../registry/owner.ts';
+import { readScopes } from '../registry/values.ts';
 import { Complaint, usage } from '../report/complaint.ts';
 import { exitCode, isMendedByTrust } from '../report/exit-code.ts';
 import { jsonDocument } from '../report/json.ts';

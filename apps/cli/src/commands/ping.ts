@@ -9,7 +9,8 @@ import { type Failure, type HeaderList, parseChallenges, type Timing, toVisible 
 import { complaintAboutPage, complaintOf } from '../registry/answer.ts';
 import { againFor, registryTarget, type Target } from '../registry/argument.ts';
 import { transportAt } from '../registry/client.ts';
-import { type CommonOptions, type ConnectionOptions, readCount, readSeconds } from '../registry/options.ts';
+import type { CommonOptions, ConnectionOptions } from '../registry/options.ts';
+import { readCount, readSeconds } from '../registry/values.ts';
 import { Complaint } from '../report/complaint.ts';
 import { codeOfStatus, type ExitCode, exitCode } from '../report/exit-code.ts';
 import { jsonDocument, jsonLine } from '../report/json.ts';

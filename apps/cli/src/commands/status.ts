@@ -21,13 +21,9 @@ import { verify } from '../credentials/verify.ts';
 import { complaintAbout, complaintFrom } from '../registry/answer.ts';
 import { againFor, registryTarget } from '../registry/argument.ts';
 import { openClient } from '../registry/client.ts';
-import {
-  type CommonOptions,
-  type ConnectionOptions,
-  type FileOptions,
-  filesFor,
-  readConnection,
-} from '../registry/options.ts';
+import { readConnection } from '../registry/connection.ts';
+import { filesFor } from '../registry/files.ts';
+import type { CommonOptions, ConnectionOptions, FileOptions } from '../registry/options.ts';
 import { Complaint, renderComplaint, usage } from '../report/complaint.ts';
 import { duration } from '../report/duration.ts';
 import { type ExitCode, exitCode } from '../report/exit-code.ts';

@@ -15,7 +15,8 @@ import {
   unionScopes,
 } from '@reg/core';
 import { type Again, type AnyTarget, againFor, anyTarget, referenceTarget } from '../registry/argument.ts';
-import { type NetworkOptions, readScopes, type ScopeOptions } from '../registry/options.ts';
+import type { NetworkOptions, ScopeOptions } from '../registry/options.ts';
+import { readScopes } from '../registry/values.ts';
 import { withClient } from '../registry/with-client.ts';
 import { Complaint, usage } from '../report/complaint.ts';
 import { duration } from '../report/duration.ts';

@@ -9,7 +9,8 @@ import { endpoint, formatScopes, parseScopes, scopesForRequest, toVisible, union
 import { readAccess, readClaims } from '@reg/core/transcript';
 import { writeFileWhole } from '../reading/file.ts';
 import { againFor, isUrl, referenceTarget, type Target, traceTarget } from '../registry/argument.ts';
-import { type NetworkOptions, readScopes, type ScopeOptions } from '../registry/options.ts';
+import type { NetworkOptions, ScopeOptions } from '../registry/options.ts';
+import { readScopes } from '../registry/values.ts';
 import { withClient } from '../registry/with-client.ts';
 import { type Complaint, usage } from '../report/complaint.ts';
 import type { Surroundings } from '../surroundings.ts';

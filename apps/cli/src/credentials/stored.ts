@@ -5,7 +5,8 @@
  * and no config need name it to be found there.
  */
 
-import { type FileOptions, filesFor } from '../registry/options.ts';
+import { filesFor } from '../registry/files.ts';
+import type { FileOptions } from '../registry/options.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { listCredentials } from './keep.ts';
 import { ownFile, ownHelper } from './own.ts';

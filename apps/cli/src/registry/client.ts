@@ -25,13 +25,9 @@ import type { Body } from '../transport/body.ts';
 import { type Asking, openTransport, type Transport, type TransportOptions } from '../transport/send.ts';
 import type { TlsSetting } from '../transport/tls.ts';
 import { version } from '../version.ts';
-import {
-  type Connection,
-  type ConnectionOptions,
-  type GivenCredential,
-  type NetworkOptions,
-  readConnection,
-} from './options.ts';
+import { type Connection, readConnection } from './connection.ts';
+import type { GivenCredential } from './given.ts';
+import type { ConnectionOptions, NetworkOptions } from './options.ts';
 import { ownerOf } from './owner.ts';
 
 /** One request of the command's. */

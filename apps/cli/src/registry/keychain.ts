@@ -7,7 +7,8 @@
 
 import { defaultKeychain, type ExplainingKeychain } from '@reg/node/credentials';
 import type { Surroundings } from '../surroundings.ts';
-import { type FileOptions, filesFor } from './options.ts';
+import { filesFor } from './files.ts';
+import type { FileOptions } from './options.ts';
 
 /** What is stored where `--authfile` or `--config` say, else where Docker and Podman have it. Throws a `Complaint` for no such file. */
 export function keychainAt(options: FileOptions, { env }: Pick<Surroundings, 'env'>): ExplainingKeychain {

@@ -8,7 +8,8 @@ import type { ClaimsReader } from '@reg/core/transcript';
 import type { Surroundings } from '../surroundings.ts';
 import type { Again, Target } from './argument.ts';
 import { type Client, openClient } from './client.ts';
-import { givenCredential, type NetworkOptions } from './options.ts';
+import { givenCredential } from './given.ts';
+import type { NetworkOptions } from './options.ts';
 
 /** One command line, read. */
 export interface Task {

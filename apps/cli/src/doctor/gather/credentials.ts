@@ -10,8 +10,10 @@ import { basename, isAbsolute } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { Credential } from '@reg/core';
 import type { Found, Keychain } from '@reg/core/driver';
+import { filesFor } from '../../registry/files.ts';
+import type { GivenCredential } from '../../registry/given.ts';
 import { keychainAt } from '../../registry/keychain.ts';
-import { type FileOptions, filesFor, type GivenCredential } from '../../registry/options.ts';
+import type { FileOptions } from '../../registry/options.ts';
 import type { Surroundings } from '../../surroundings.ts';
 import {
   chainKeychains,
