@@ -2,12 +2,13 @@
  * The stage of every case: a registry with a few repositories, a client for it, and how to tell what happened.
  *
  * Rules of this file: cases assert on the servers' log, never on the client's own account; a client gets every pair it may
- * use, since on loopback nothing but the registry's own host and port is trusted without one.
+ * use, since on loopback nothing but the registry's own host and port is trusted without one; servers let pages in, and what
+ * a browser asks ahead of a request is not the client's and not in the log.
  */
 
 import assert from 'node:assert/strict';
 import { inspect } from 'node:util';
-import type { LoggedRequest, RequestFilter } from '../log.ts';
+import { type LoggedRequest, matches, type RequestFilter } from '../log.ts';
 import { type Registry, type RegistryOptions, startRegistry } from '../registry.ts';
 import { canary } from '../tap.ts';
 import type { CasePolicy, CreateFetch, Credential, Fetch } from './contract.ts';
@@ -21,7 +22,7 @@ export interface Stage {
   another(options: RegistryOptions): Promise<Registry>;
 }
 
-export interface StageOptions extends Partial<Omit<RegistryOptions, 'users' | 'repositories'>> {
+export interface StageOptions extends Partial<Omit<RegistryOptions, 'users' | 'repositories' | 'cors'>> {
   /** The client's credential: alice's password, nothing, or what this makes of the registry. Default `alice`. */
   readonly credential?: 'alice' | 'none' | ((registry: Registry) => Credential);
   readonly policy?: Omit<CasePolicy, 'realms'>;
@@ -43,6 +44,30 @@ export const repositories: NonNullable<RegistryOptions['repositories']> = {
   'team/none': { tags: { '1': 'none content' }, access: {} },
 };
 
+/** What pages may send, the headers of the cases' own included. */
+const cors = {
+  allowHeaders: [
+    'Authorization',
+    'Accept',
+    'Content-Type',
+    'Content-Range',
+    'Range',
+    'X-Custom',
+    'X-Api-Key',
+  ],
+};
+
+function withoutPreflights(registry: Registry): Registry {
+  const own = () => registry.requests.filter(({ method }) => method !== 'OPTIONS');
+  return {
+    ...registry,
+    get requests() {
+      return own();
+    },
+    count: (filter = {}) => own().filter((request) => matches(filter, request)).length,
+  };
+}
+
 /** Runs `act` on a fresh stage and clears it away. */
 export function onStage(
   options: StageOptions,
@@ -53,9 +78,9 @@ export function onStage(
     const alice = identityToken === undefined ? password : { password, identityToken };
     const started: Registry[] = [];
     const another = async (settings: RegistryOptions): Promise<Registry> => {
-      const registry = await startRegistry(settings);
+      const registry = await startRegistry({ ...settings, cors });
       started.push(registry);
-      return registry;
+      return withoutPreflights(registry);
     };
     try {
       const registry = await another({ auth: 'bearer', users: { alice }, repositories, ...rest });
