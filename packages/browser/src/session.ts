@@ -1,0 +1,236 @@
+/**
+ * Tokens that outlive a page: kept in `sessionStorage`, for this tab and until it is closed.
+ *
+ * Rules of this file:
+ * 1. A name is a keyed digest of all of a key, the credential included, so that equal names mean equal credentials. No
+ *    credential is written, and no digest of one without the key. The key lies beside the names: every script of this origin
+ *    can read the tokens, and may try passwords against the names, until they are cleared.
+ * 2. What is read may be anybody's writing: each field is checked, and what is wrong in any is not there.
+ * 3. Times are the wall clock's in the storage and the driver's everywhere else. What is not begun or is over is not there.
+ */
+
+import { monotonicNow, type StoreEntry, type StoreKey, type TokenStore } from '@reg/core/driver';
+
+export interface SessionTokenStore extends TokenStore {
+  /** Removes everything that any of these stores has written: what a logout does. */
+  clear(): void;
+}
+
+type Hint = Extract<StoreEntry, { kind: 'challenge' }>['hint'];
+
+/** Entries at most: with a token server's usual 1 to 4 KiB a token a tenth of what browsers allow an origin. */
+const mostEntries = 100;
+
+/** The longest life the driver gives a grant, and more than it gives a challenge. */
+const longestLife = 86_400_000;
+
+/** Another layout of names or entries takes another one. */
+const prefix = 'reg-tokens-1:';
+
+const secretName = `${prefix}key`;
+
+/**
+ * A store in the tab's `sessionStorage`: a reload finds the tokens of the page before it. Only for an origin all of whose scripts
+ * may have them.
+ *
+ * `write` rejects when there is no room, which the driver takes for "not stored".
+ *
+ * @throws TypeError where there is no `sessionStorage`, as in workers, or no secure context, without which nothing is digested
+ */
+export function sessionTokenStore(): SessionTokenStore {
+  const storage = sessionStorageOrNull();
+  if (storage === null) throw new TypeError('[@reg/browser] there is no sessionStorage here');
+  // The types promise it everywhere.
+  const subtle: SubtleCrypto | undefined = crypto.subtle;
+  if (subtle === undefined) {
+    throw new TypeError('[@reg/browser] a token store needs a secure context: https, or a page on localhost');
+  }
+  return new Store(storage, subtle);
+}
+
+/** Where storage is forbidden, asking for it throws. */
+function sessionStorageOrNull(): Storage | null {
+  try {
+    return globalThis.sessionStorage ?? null;
+  } catch {
+    return null;
+  }
+}
+
+class Store implements SessionTokenStore {
+  readonly #storage: Storage;
+  readonly #subtle: SubtleCrypto;
+
+  constructor(storage: Storage, subtle: SubtleCrypto) {
+    this.#storage = storage;
+    this.#subtle = subtle;
+  }
+
+  async read(key: StoreKey): Promise<StoreEntry | null> {
+    const secret = this.#secret();
+    if (secret === null) return null;
+    const kept = readKept(this.#storage.getItem(await this.#nameOf(key, secret)));
+    if (kept === null || kept.entry.kind !== key.kind) return null;
+    return onClock(kept, monotonicNow() - Date.now()).entry;
+  }
+
+  async write(key: StoreKey, entry: StoreEntry): Promise<void> {
+    const secret = this.#secret() ?? this.#makeSecret();
+    const name = await this.#nameOf(key, secret);
+    // Cleared meanwhile: who logged out wants nothing written.
+    if (this.#storage.getItem(secretName) !== hexOf(secret)) return;
+    const begun = { obtainedAt: monotonicNow(), entry };
+    const text = JSON.stringify(onClock(begun, Date.now() - monotonicNow()));
+    // What cannot be kept still ends what it was to replace.
+    this.#storage.removeItem(name);
+    this.#makeRoom();
+    this.#storage.setItem(name, text);
+  }
+
+  async forget(key: StoreKey): Promise<void> {
+    const secret = this.#secret();
+    if (secret !== null) this.#storage.removeItem(await this.#nameOf(key, secret));
+  }
+
+  clear(): void {
+    for (const name of [secretName, ...this.#names()]) this.#storage.removeItem(name);
+  }
+
+  /** Removes what nobody finds any more, and the oldest while they are too many. */
+  #makeRoom(): void {
+    const alive: { readonly name: string; readonly obtainedAt: number }[] = [];
+    for (const name of this.#names()) {
+      const kept = readKept(this.#storage.getItem(name));
+      if (kept === null) this.#storage.removeItem(name);
+      else alive.push({ name, obtainedAt: kept.obtainedAt });
+    }
+    alive.sort((a, b) => a.obtainedAt - b.obtainedAt);
+    for (const { name } of alive.slice(0, Math.max(0, alive.length + 1 - mostEntries))) {
+      this.#storage.removeItem(name);
+    }
+  }
+
+  #names(): readonly string[] {
+    const names = Array.from({ length: this.#storage.length }, (_, index) => this.#storage.key(index) ?? '');
+    return names.filter((name) => name.startsWith(prefix) && name !== secretName);
+  }
+
+  /** The key of the names, if there is one that can be used. */
+  #secret(): Uint8Array<ArrayBuffer> | null {
+    const text = this.#storage.getItem(secretName);
+    return text !== null && /^[0-9a-f]{64}$/.test(text) ? bytesOf(text) : null;
+  }
+
+  #makeSecret(): Uint8Array<ArrayBuffer> {
+    const secret = crypto.getRandomValues(new Uint8Array(32));
+    this.#storage.setItem(secretName, hexOf(secret));
+    return secret;
+  }
+
+  async #nameOf(key: StoreKey, secret: Uint8Array<ArrayBuffer>): Promise<string> {
+    const hmac = { name: 'HMAC', hash: 'SHA-256' };
+    const signer = await this.#subtle.importKey('raw', secret, hmac, false, ['sign']);
+    const text = new TextEncoder().encode(JSON.stringify(partsOf(key)));
+    return prefix + hexOf(new Uint8Array(await this.#subtle.sign(hmac, signer, text)));
+  }
+}
+
+function bytesOf(hex: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from({ length: hex.length / 2 }, (_, index) =>
+    Number.parseInt(hex.slice(2 * index, 2 * index + 2), 16),
+  );
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** All of a key, in an order that does not hang on how the object was made. */
+function partsOf(key: StoreKey): readonly unknown[] {
+  if (key.kind === 'challenge') return [key.kind, key.origin];
+  const { kind, registry, realm, service, scopes, credential } = key;
+  return [kind, registry, realm, service, scopes, credential && secretsOf(credential)];
+}
+
+function secretsOf(credential: NonNullable<Extract<StoreKey, { kind: 'grant' }>['credential']>): unknown {
+  switch (credential.type) {
+    case 'password':
+      return [credential.type, credential.username, credential.password];
+    case 'identity':
+    case 'registry':
+      return [credential.type, credential.token];
+  }
+}
+
+/** An entry, and since when there is one like it: a challenge does not say itself. */
+interface Kept {
+  readonly obtainedAt: number;
+  readonly entry: StoreEntry;
+}
+
+/** The same, on a clock that is `ahead` milliseconds ahead. */
+function onClock({ obtainedAt, entry }: Kept, ahead: number): Kept {
+  const expiresAt = entry.expiresAt + ahead;
+  if (entry.kind === 'challenge')
+    return { obtainedAt: obtainedAt + ahead, entry: { kind: entry.kind, hint: entry.hint, expiresAt } };
+  const begun = entry.obtainedAt + ahead;
+  return { obtainedAt: begun, entry: { ...entry, obtainedAt: begun, expiresAt } };
+}
+
+/** What `text` says, on the wall clock; `null` when it is no entry, is over, or was not yet. */
+function readKept(text: string | null): Kept | null {
+  const kept = parseObject(text);
+  const entry = objectOrNull(kept === null ? null : member(kept, 'entry'));
+  if (kept === null || entry === null) return null;
+  const [obtainedAt, expiresAt] = [member(kept, 'obtainedAt'), member(entry, 'expiresAt')];
+  if (typeof obtainedAt !== 'number' || typeof expiresAt !== 'number') return null;
+  const wall = Date.now();
+  // A part of a millisecond is what the two clocks differ by.
+  if (!(obtainedAt < wall + 1 && wall < expiresAt && expiresAt - obtainedAt <= longestLife)) return null;
+  if (member(entry, 'kind') === 'challenge') {
+    const hint = readHint(objectOrNull(member(entry, 'hint')));
+    return hint === null ? null : { obtainedAt, entry: { kind: 'challenge', hint, expiresAt } };
+  }
+  const [token, asked, granted] = [member(entry, 'token'), member(entry, 'asked'), member(entry, 'granted')];
+  if (member(entry, 'kind') !== 'grant' || typeof token !== 'string' || !isVisibleAscii(token)) return null;
+  if (typeof asked !== 'string' || !isTextOrNull(granted)) return null;
+  return { obtainedAt, entry: { kind: 'grant', token, asked, granted, obtainedAt, expiresAt } };
+}
+
+function readHint(hint: object | null): Hint | null {
+  if (hint === null) return null;
+  const [scheme, realm] = [member(hint, 'scheme'), member(hint, 'realm')];
+  const [service, elsewhere] = [member(hint, 'service'), member(hint, 'elsewhere')];
+  if (!isTextOrNull(realm) || !isTextOrNull(service) || !isTextOrNull(elsewhere)) return null;
+  if (scheme === 'basic' && realm === null) return { scheme, realm, service, elsewhere };
+  if (scheme === 'bearer' && realm !== null && URL.canParse(realm)) {
+    return { scheme, realm, service, elsewhere };
+  }
+  return null;
+}
+
+function parseObject(text: string | null): object | null {
+  try {
+    return objectOrNull(JSON.parse(text ?? ''));
+  } catch {
+    return null;
+  }
+}
+
+function objectOrNull(value: unknown): object | null {
+  return typeof value === 'object' ? value : null;
+}
+
+/** An own member: a polluted `Object.prototype` must not become a token. */
+function member(body: object, name: string): unknown {
+  return Object.getOwnPropertyDescriptor(body, name)?.value;
+}
+
+function isTextOrNull(value: unknown): value is string | null {
+  return value === null || typeof value === 'string';
+}
+
+/** A token with a line break or a space in it would be a header of its writer's. */
+function isVisibleAscii(text: string): boolean {
+  return /^[!-~]+$/.test(text);
+}
