@@ -36,7 +36,7 @@ export interface Seen {
   readonly method: string;
   /** With the fragment, if it was asked for with one. */
   readonly url: string;
-  /** `Document`, `Script`, `Fetch`, `Preflight`, … */
+  /** `Document`, `Script`, `Fetch`, …; a preflight is an `OPTIONS` of type `Other`. */
   readonly type: string;
 }
 
@@ -46,7 +46,7 @@ export interface Opened {
   readonly context: BrowserContext;
   /** Chromium's own protocol for this page. */
   readonly cdp: CDPSession;
-  /** Everything the page asked for, in order, redirects as requests of their own; it grows. */
+  /** Everything the page asked the network for, in order, redirects as requests of their own; it grows. */
   readonly requests: readonly Seen[];
   /** Every line in the page's console; it grows. */
   readonly console: readonly string[];

@@ -21,6 +21,9 @@ const tools = {
   describe,
   failureOf,
   staticKeychain,
+  /** A client that is nobody, and may ask the token server of one registry: on loopback no other may be asked without a pair. */
+  anyone: ({ pair }: Pick<Account, 'pair'>, options: browser.RegistryFetchOptions = {}): typeof fetch =>
+    browser.createRegistryFetch({ policy: { realms: { pairs: [pair] } }, ...options }),
   /** A client that is alice at one registry. */
   alice({ host, pair, password }: Account, options: browser.RegistryFetchOptions = {}): typeof fetch {
     return browser.createRegistryFetch({
