@@ -18,8 +18,8 @@ import { canary, type Fault, type Registry } from '@reg/testing';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { skopeoFor } from '../../../packages/node/test/skopeo.ts';
 import { isMissing, startDistribution } from '../../../packages/testing/test/docker-registry.ts';
-import { show } from '../src/reading/show.ts';
 import { Stop } from '../src/surroundings.ts';
+import { show } from '../src/writing/show.ts';
 import { hintIn, type Ran, type RunOptions, registryFor, run } from './run.ts';
 
 import { openTerminal } from './tmux.ts';

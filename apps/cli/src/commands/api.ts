@@ -11,8 +11,6 @@ import type { Delivered } from '@reg/core/driver';
 import { answerTo, chunksOf } from '../reading/answer.ts';
 import { pages } from '../reading/pages.ts';
 import { bodyFrom, type Method, readRequest } from '../reading/request.ts';
-import { show, visibleText } from '../reading/show.ts';
-import { write } from '../reading/write.ts';
 import { complaintAbout, complaintFrom } from '../registry/answer.ts';
 import { type Again, againFor } from '../registry/argument.ts';
 import type { Asked, Client } from '../registry/client.ts';
@@ -22,6 +20,8 @@ import { withClient } from '../registry/with-client.ts';
 import { Complaint, usage } from '../report/complaint.ts';
 import type { Surroundings } from '../surroundings.ts';
 import type { Body } from '../transport/body.ts';
+import { show, visibleText } from '../writing/show.ts';
+import { write } from '../writing/write.ts';
 
 export interface ApiOptions extends Omit<NetworkOptions, 'input'> {
   readonly registry?: string;

@@ -7,15 +7,15 @@
 
 import { chunksOf, goodAnswer, lengthOf } from '../reading/answer.ts';
 import { digestNamed, verified } from '../reading/digest.ts';
-import { writeFileWhole } from '../reading/file.ts';
-import { show } from '../reading/show.ts';
-import { write } from '../reading/write.ts';
 import { againFor, referenceTarget } from '../registry/argument.ts';
 import type { NetworkOptions } from '../registry/options.ts';
 import { withClient } from '../registry/with-client.ts';
 import { usage } from '../report/complaint.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { progressFor, type Running } from '../terminal/progress.ts';
+import { writeFileWhole } from '../writing/file.ts';
+import { show } from '../writing/show.ts';
+import { write } from '../writing/write.ts';
 
 export interface BlobOptions extends NetworkOptions {
   /** A file; `-` is stdout, whatever it is. Without it stdout, but no terminal is sent what is no text. */

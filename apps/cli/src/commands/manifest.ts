@@ -18,8 +18,6 @@ import {
   platformText,
   readPlatform,
 } from '../reading/manifest.ts';
-import { show } from '../reading/show.ts';
-import { write } from '../reading/write.ts';
 import { type Again, againFor, type ReferenceTarget, referenceTarget } from '../registry/argument.ts';
 import type { Client } from '../registry/client.ts';
 import type { NetworkOptions } from '../registry/options.ts';
@@ -28,6 +26,8 @@ import { Complaint, usage } from '../report/complaint.ts';
 import { exitCode } from '../report/exit-code.ts';
 import { jsonDocument } from '../report/json.ts';
 import type { Surroundings } from '../surroundings.ts';
+import { show } from '../writing/show.ts';
+import { write } from '../writing/write.ts';
 
 export interface ManifestOptions extends NetworkOptions {
   readonly raw?: boolean;

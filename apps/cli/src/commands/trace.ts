@@ -7,7 +7,6 @@
 
 import { endpoint, formatScopes, parseScopes, scopesForRequest, toVisible, unionScopes } from '@reg/core';
 import { readAccess, readClaims } from '@reg/core/transcript';
-import { writeFileWhole } from '../reading/file.ts';
 import { againFor, isUrl, referenceTarget, type Target, traceTarget } from '../registry/argument.ts';
 import type { NetworkOptions, ScopeOptions } from '../registry/options.ts';
 import { readScopes } from '../registry/values.ts';
@@ -19,6 +18,7 @@ import { headOf, headOfReplay, type Page, renderTrace } from '../tracing/render.
 import { replayed } from '../tracing/replayed.ts';
 import { traceOf, traceOfPush, traceOfToken } from '../tracing/send.ts';
 import type { TraceFormat } from '../tree/names.ts';
+import { writeFileWhole } from '../writing/file.ts';
 
 export interface TraceOptions extends NetworkOptions, ScopeOptions {
   readonly output: TraceFormat;

@@ -14,8 +14,8 @@ import { exitCode } from '../report/exit-code.ts';
 import { jsonDocument, jsonLine } from '../report/json.ts';
 import type { Surroundings } from '../surroundings.ts';
 import type { Body } from '../transport/body.ts';
+import { write } from '../writing/write.ts';
 import { broken, pages } from './pages.ts';
-import { write } from './write.ts';
 
 export interface ListOptions {
   readonly last?: string;
