@@ -263,6 +263,9 @@ const basic: Offer = { scheme: 'basic', realm: null, service: null, scopes: [], 
 /** The `WWW-Authenticate` lines of an answer; a text is a line that offers nothing. */
 const challenges = {
   absent: () => [],
+  hidden: () => [],
+  'hidden, known': (asked) => [bearer(asked, 'own', { scope: '' })],
+  'own, exposed': (asked) => [bearer(asked, 'own')],
   malformed: () => ['Bearer realm="https://registry.corp.test/token'],
   unknown: () => ['Negotiate YII='],
   'no realm': () => ['Bearer service="registry"'],
@@ -283,6 +286,13 @@ const challenges = {
 } as const satisfies Record<string, (asked: Asked) => readonly Line[]>;
 
 export type ChallengeName = keyof typeof challenges;
+
+/** Of those what a platform lets a page see. All others come from one that hides nothing. */
+const filters: Readonly<Partial<Record<ChallengeName, 'nothing' | 'what is known' | 'all'>>> = {
+  hidden: 'nothing',
+  'hidden, known': 'what is known',
+  'own, exposed': 'all',
+};
 
 export const challengeNames = Object.keys(challenges).filter(isChallengeName);
 
@@ -323,6 +333,7 @@ const targets = {
   downgrade: `http://mirror.corp.test/v2/${repository}/manifests/1`,
   loopback: 'https://127.0.0.1:8443/v2/',
   metadata: 'https://169.254.169.254/v2/',
+  hidden: null,
   userinfo: 'https://user:password@mirror.corp.test/v2/',
   missing: null,
 } as const satisfies Record<string, string | null>;
@@ -337,6 +348,9 @@ function isTargetName(name: string): name is TargetName {
 
 const redirects = [302, 307];
 
+/** The status of a redirect whose status and target the platform hides. */
+const hiddenStatus = 0;
+
 const responses: readonly (readonly [number, ChallengeName, keyof typeof clockSteps])[] = [
   [200, 'absent', 'still'],
   [404, 'absent', 'still'],
@@ -347,6 +361,7 @@ const responses: readonly (readonly [number, ChallengeName, keyof typeof clockSt
   [401, 'own', 'a day back'],
   [401, 'own, other service', '61 s on'],
   [401, 'absent', '61 s on'],
+  [401, 'hidden', '61 s on'],
   [403, 'absent', 'still'],
   [403, 'absent', '61 s on'],
   [403, 'absent', 'a day back'],
@@ -360,7 +375,7 @@ const responses: readonly (readonly [number, ChallengeName, keyof typeof clockSt
 ];
 
 export const statuses: readonly number[] = [
-  ...new Set([...responses.map(([status]) => status), ...redirects]),
+  ...new Set([...responses.map(([status]) => status), ...redirects, hiddenStatus]),
 ];
 
 /** A part of the alphabet, for explorations that go further than all of it could. */
@@ -422,13 +437,22 @@ function responsesFrom(
         return ['www-authenticate', typeof line === 'string' ? line : written(line)] as const;
       });
       const said = challenge === 'absent' ? `${status}` : `${status} (${challenge})`;
+      const head = headOf(status, headers, filters[challenge]);
       return {
         name: `${said}${clock === 'still' ? '' : `, ${clock}`}${where}`,
         clock: clockSteps[clock],
-        head: from === undefined ? { status, headers } : { status, headers, url: from },
+        head: from === undefined ? head : { ...head, url: from },
         offers: isReadable(lines, limits) ? lines.filter((line) => typeof line !== 'string') : [],
       };
     });
+}
+
+function headOf(status: number, headers: HeaderList, seen: (typeof filters)[ChallengeName]): Head {
+  if (seen === undefined) return { status, headers };
+  const [known = ''] = headers.map(([, value]) => value);
+  return seen === 'what is known'
+    ? { status, headers: [], filtered: true, known }
+    : { status, headers, filtered: true };
 }
 
 function isReadable(
@@ -444,13 +468,13 @@ function isReadable(
 }
 
 function redirectsOf(slice: Slice): Template[] {
-  return redirects.flatMap((status) =>
-    slice.targets.map((name) => {
-      const location = targets[name];
-      const headers: HeaderList = location === null ? [] : [['location', location]];
+  return slice.targets.flatMap((name) => {
+    const location = targets[name];
+    const headers: HeaderList = location === null ? [] : [['location', location]];
+    return (name === 'hidden' ? [hiddenStatus] : redirects).map((status) => {
       return { name: `${status} → ${name}`, clock: 0, head: { status, headers }, offers: [] };
-    }),
-  );
+    });
+  });
 }
 
 function silence(at: number): NoResponse {
@@ -732,6 +756,7 @@ export function* tokenAnswers(
   yield answer('too much', 200, null);
   yield answer('302 elsewhere', 302, '', [['location', `${realms.foreign(registry)}?again`]]);
   yield answer('307 nowhere', 307, '');
+  yield answer('a redirect that is hidden', hiddenStatus, '');
   for (const status of [400, 401, 403, 404, 405, 429, 501, 503]) {
     for (const [name, text] of Object.entries(bodies)) yield answer(`${status} with ${name}`, status, text);
   }

@@ -214,8 +214,11 @@ export const rules = {
         return secretsOf(after.state.awaiting).length > 0 || undefined;
       },
       ({ said, after }) => {
-        if (said?.answer.type !== 'token-response' || Math.floor(said.answer.head.status / 100) !== 3) return;
-        return after.state.phase === 'failed' || 'a token request followed a redirect';
+        if (said?.answer.type !== 'token-response') return;
+        const { status } = said.answer.head;
+        if (status !== 0 && Math.floor(status / 100) !== 3) return;
+        if (after.state.phase !== 'failed') return 'a token request followed a redirect';
+        return after.state.failure.kind === 'token-redirected' || 'a redirect is taken for something else';
       },
       ({ after }) => {
         if (after.state.phase !== 'granted') return;
@@ -493,6 +496,18 @@ export const rules = {
         if (only === null || !mayCarrySecrets(before.ghost.origin, policy)) return;
         return after.state.phase === 'obtaining' || 'the target has no handshake of its own';
       },
+      // A target that the platform hides cannot be judged: it is the caller's to have who asked for it, and nobody's else.
+      ({ before, said, after, run }) => {
+        if (before?.state.phase !== 'sending' || said?.answer.type !== 'response') return;
+        if (said.answer.head.status !== 0) return;
+        const isCallers = run.request.redirect === 'manual' || run.policy.redirects.mode === 'platform';
+        if (isCallers)
+          return (after.state.phase === 'answered' && failureOf(after) === null) || 'not the caller’s';
+        const failure = failureOf(after);
+        return (
+          (failure?.kind === 'redirect-refused' && failure.reason === 'hidden') || `ends as ${failure?.kind}`
+        );
+      },
     ],
     exchange: [
       ({ after }) => {
@@ -598,6 +613,15 @@ export const rules = {
         if (after.ghost.move === 'renewed' || after.ghost.move === 'widened') return;
         if (only?.error === 'insufficient_scope') return;
         return isStripped(after) || `a ${status} on a hint is final`;
+      },
+      // A challenge that nobody sees decides nothing: it teaches nothing, and is not taken for one that is missing.
+      ({ before, said, after, run }) => {
+        if (before === null || said?.answer.type !== 'response' || isAuthorized(run)) return;
+        const { status, headers, filtered, known } = said.answer.head;
+        if (status !== 401 || filtered !== true || known !== undefined || headers.length > 0) return;
+        if (after.state.lessons.some(({ type }) => type === 'challenged')) return 'it is learned from';
+        const failure = failureOf(after);
+        return failure?.kind !== 'challenge-unusable' || 'it is taken for a 401 without a challenge';
       },
     ],
     exchange: [],

@@ -157,7 +157,7 @@ function onResponse(
 ): ExchangeState {
   const { status } = answer.head;
   if (status >= 200 && status < 300) return onSuccess(context, answer);
-  if (status >= 300 && status < 400) return failed(redirected(context, answer));
+  if (status === 0 || (status >= 300 && status < 400)) return failed(redirected(context, answer));
   const next = phase === 'posting' ? afterRefusedPost(context, answer) : afterRefusedGet(context, answer);
   return next ?? failed(refusal(context, answer));
 }

@@ -27,7 +27,14 @@ import type {
 } from './effect.ts';
 import type { Failure } from './failure.ts';
 import { anonymous, canonicalScopes, type Grant, isNearExpiry, type Need } from './grant.ts';
-import { type Head, type HeaderList, headerValue, headerValues, type RegistryRequest } from './message.ts';
+import {
+  exposeChallenge,
+  type Head,
+  type HeaderList,
+  headerValue,
+  headerValues,
+  type RegistryRequest,
+} from './message.ts';
 import type { Policy } from './policy.ts';
 import {
   addressesFor,
@@ -342,7 +349,7 @@ function onUnauthorized(context: Context, answer: RegistryResponse): HandshakeSt
   const suspect = held.reuse !== 'fresh' || isNearExpiry(held.grant, at);
   const again = tryAgain(context, held, choice, answer, suspect, lessons);
   if (again !== null) return again;
-  if (choice.failure !== null && choice.failure.kind !== 'challenge-unusable') {
+  if (choice.failure !== null && !leavesAnswer(choice.failure)) {
     return fail(context, choice.failure, lessons);
   }
   const isLimit =
@@ -413,10 +420,10 @@ function onRedirect(context: Context, head: Head): HandshakeState {
     { from: url, method: request.method, status: head.status, hops, body: request.body },
     policy,
   );
-  if (location === '' || isCallers(judged.verdict.reason)) return deliver(context, head, null, []);
-  if (!judged.verdict.allow || judged.url === null) {
+  const { allow, reason } = judged.verdict;
+  if ((location === '' && reason !== 'hidden') || isCallers(reason)) return deliver(context, head, null, []);
+  if (!allow || judged.url === null) {
     const to = judged.url === null ? '' : judged.url.origin + judged.url.pathname;
-    const { reason } = judged.verdict;
     return fail(context, { kind: 'redirect-refused', from: url, to, reason, hops }, []);
   }
   const moved: Context = { ...context, url: judged.url.href, hops: hops + 1 };
@@ -428,7 +435,11 @@ function onRedirect(context: Context, head: Head): HandshakeState {
 /** Nothing was held yet: the challenge is answered, or it ends. `head` is the answer to the caller's own request, if it was that. */
 function answerChallenge(context: Context, choice: Chosen, head: Head | null): HandshakeState {
   const { lessons, need } = choice;
-  if (need === null) return conclude(context, head, choice.failure, lessons);
+  if (need === null) {
+    // A challenge that is hidden contradicts no hint: what came of that is the reason.
+    const vain = choice.failure.kind === 'challenge-hidden' ? context.vain : null;
+    return conclude(context, head, vain?.failure ?? choice.failure, lessons);
+  }
   // The hint was right, so that asking again would only double the load of a token server in trouble.
   if (context.vain !== null && repeats(context.vain.need, need)) {
     return fail(context, context.vain.failure, lessons);
@@ -512,10 +523,14 @@ function conclude(
   failure: Failure,
   lessons: readonly Lesson[],
 ): HandshakeState {
-  const isAnswer = failure.kind === 'challenge-unusable' || failure.kind === 'limit';
-  return head !== null && isAnswer
+  return head !== null && leavesAnswer(failure)
     ? deliver(context, head, failure, lessons)
     : fail(context, failure, lessons);
+}
+
+/** Whether the registry's own answer is for the caller to see all the same. */
+function leavesAnswer({ kind }: Failure): boolean {
+  return kind === 'challenge-unusable' || kind === 'challenge-hidden' || kind === 'limit';
 }
 
 // Reading a challenge.
@@ -535,10 +550,11 @@ type Chosen = Choice &
 /** The best challenge of a 401 or 403 that policy lets us answer, as a need; or why there is none. */
 function choose(before: Context, head: Head, asked: 'ping' | 'request'): Chosen {
   const { policy, url } = before;
-  const { challenges, problems } = parseChallenges(
-    headerValues(head.headers, 'www-authenticate'),
-    policy.limits,
-  );
+  const shown = headerValues(head.headers, 'www-authenticate');
+  // What the caller knows is of no request in particular: its scope is as little read as a ping's.
+  const isOwn = shown.length > 0 && asked === 'request' && !isPing(url);
+  const lines = shown.length === 0 && head.known !== undefined ? [head.known] : shown;
+  const { challenges, problems } = parseChallenges(lines, policy.limits);
   const bearers = bearersIn(challenges, before);
   const elsewhere = before.elsewhere ?? bearers.find(isElsewhere)?.realm ?? null;
   const context: Context = { ...before, elsewhere };
@@ -562,7 +578,7 @@ function choose(before: Context, head: Head, asked: 'ping' | 'request'): Chosen 
       }
       // Empty is none: `service=` is not sent where none was asked for (requirement 32).
       const service = params['service'] || null;
-      const demand = asked === 'ping' || isPing(url) ? [] : parseScopes(params['scope'] ?? '');
+      const demand = isOwn ? parseScopes(params['scope'] ?? '') : [];
       return {
         context,
         lessons: [{ type: 'challenged', url, hint: { scheme, realm, service, elsewhere } }],
@@ -588,6 +604,9 @@ function choose(before: Context, head: Head, asked: 'ping' | 'request'): Chosen 
       need: needFor(context, scheme, null, null, []),
       failure: null,
     };
+  }
+  if (lines.length === 0 && head.filtered === true) {
+    return { ...none, failure: { kind: 'challenge-hidden', url, line: exposeChallenge } };
   }
   const offered = challenges.map((c) => c.scheme);
   const reason =
@@ -678,8 +697,11 @@ function exhausted({ grants, policy }: Context): boolean {
   return grants >= policy.limits.grants;
 }
 
+/** 0 is one that the platform hides. */
 function isRedirect(status: number): boolean {
-  return status === 301 || status === 302 || status === 303 || status === 307 || status === 308;
+  return (
+    status === 0 || status === 301 || status === 302 || status === 303 || status === 307 || status === 308
+  );
 }
 
 function mayFollow({ request, policy }: Context): boolean {
@@ -765,7 +787,11 @@ function grantsFailure({ url, policy }: Context): Failure {
 /** A final 401 to what was held. */
 function refusedFailure(context: Context, held: Held, choice: Choice, answer: RegistryResponse): Failure {
   if (choice.insufficient) return denied(context, answer, 'insufficient-scope', choice.demand);
-  if (held.grant.from === 'exchange') return denied(context, answer, 'token-refused', choice.demand);
+  if (held.grant.from === 'exchange') {
+    const isHidden =
+      answer.head.filtered === true && headerValue(answer.head.headers, 'www-authenticate') === null;
+    return denied(context, answer, isHidden ? 'challenge-hidden' : 'token-refused', choice.demand);
+  }
   return {
     kind: 'credential-rejected',
     registry: held.need.registry,

@@ -53,8 +53,8 @@ const locationChars = 16_384;
  * Judges one redirect of a registry request.
  *
  * @param location the field's value as it came; relative ones are resolved against `from` (RFC 9110 §10.2.2)
- * @param about `from`: the URL that answered; `method` in upper case; `status` of the answer, left out if it is known to be
- *   one to follow; `hops` followed before; `body` of the request, as the caller gave it
+ * @param about `from`: the URL that answered; `method` in upper case; `status` of the answer, 0 if the platform hides it and
+ *   the location, left out if it is known to be one to follow; `hops` followed before; `body` of the request, as the caller gave it
  * @throws TypeError when `from` is no absolute URL; never for anything in `location`
  */
 export function judgeRedirect(
@@ -69,6 +69,8 @@ export function judgeRedirect(
   policy: Policy,
 ): RedirectVerdict {
   const from = new URL(String(about.from));
+  if (about.status === 0)
+    return { url: null, verdict: { allow: false, reason: 'hidden' }, sameOrigin: false };
   // A storage host is often named without its scheme; its authority is still read as strictly as any.
   const text = escapedBytes(location.startsWith('//') ? from.protocol + location : location);
   const { url, fault } = readTarget(text, from, locationChars);

@@ -365,6 +365,11 @@ describe('requirement 60: a redirect', () => {
     const failure = { kind: 'token-redirected', registry, realm, status: 307, location };
     expect(new Run().respond(307, '', headers).failure).toEqual(failure);
   });
+
+  test('is none that the platform hides either', () => {
+    const failure = { kind: 'token-redirected', registry, realm, status: 0, location: null };
+    expect(new Run().respond(0, '').failure).toEqual(failure);
+  });
 });
 
 describe('a refusal', () => {

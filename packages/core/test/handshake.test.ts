@@ -38,6 +38,10 @@ interface Response {
   readonly after?: number;
   /** Where a platform says it came from. */
   readonly url?: string;
+  /** The platform shows a page only what the server exposes. */
+  readonly filtered?: boolean;
+  /** What the caller knows of a challenge that is hidden. */
+  readonly known?: string;
 }
 
 /** A handshake and its clock. */
@@ -52,13 +56,13 @@ class Run {
     this.state = start(request, completePolicy(about.policy), about.hint ?? null);
   }
 
-  respond(status: number, { challenge = [], location, after = 1, url }: Response = {}): this {
+  respond(status: number, { challenge = [], location, after = 1, ...rest }: Response = {}): this {
     const headers: HeaderList = [
       ...[challenge].flat().map((line) => ['www-authenticate', line] as const),
       ...(location === undefined ? [] : [['location', location] as const]),
     ];
     this.at += after;
-    const head: Head = url === undefined ? { status, headers } : { status, headers, url };
+    const head: Head = { status, headers, ...rest };
     return this.#step({
       type: 'response',
       at: this.at,
@@ -767,6 +771,100 @@ describe('a platform that follows redirects (design §9)', () => {
     });
     expect(new Run(get, { policy }).respond(200, { url: 'https://cdn.example/blob' }).lessons).toEqual([]);
     expect(new Run(get, { policy }).respond(200, { url: 'no URL' }).lessons).toEqual(['open']);
+  });
+});
+
+describe('a platform that hides what a page may not read (design §9)', () => {
+  const hidden = { filtered: true } as const;
+  const line = 'Access-Control-Expose-Headers: WWW-Authenticate';
+  const platform: PartialPolicy = { redirects: { mode: 'platform' } };
+
+  test('a 401 without a challenge to read is the caller’s: its challenge is hidden, which is not absent', () => {
+    const run = new Run(get).respond(401, hidden);
+    expect(run.state).toMatchObject({ phase: 'answered', head: { status: 401 } });
+    expect(run.failure).toEqual({ kind: 'challenge-hidden', url: tags, line });
+    expect(run.lessons).toEqual([]);
+  });
+
+  test('a ping’s is nobody’s answer', () => {
+    const run = new Run(stream).respond(401, hidden);
+    expect(run.state.phase).toBe('failed');
+    expect(run.failure).toEqual({ kind: 'challenge-hidden', url: stream.url, line });
+  });
+
+  test('a challenge that is exposed is answered, and judged, as any other', () => {
+    expect(new Run(get).respond(401, { ...hidden, challenge: own }).asked).toBe('repository:team/app:pull');
+    const unusable = new Run(get).respond(401, { ...hidden, challenge: 'Bearer realm="https' });
+    expect(unusable.failure).toMatchObject({ kind: 'challenge-unusable', reason: 'malformed' });
+  });
+
+  test('rule 5: a token from memory that it refuses is replaced once; then both facts are told', () => {
+    const run = new Run(get).respond(401, { challenge: own }).grant({ reuse: 'cached' }).respond(401, hidden);
+    expect(run.state).toMatchObject({ phase: 'obtaining', otherwise: null });
+    expect(run.replacing).not.toBeNull();
+    run.grant().respond(401, hidden);
+    expect(run.failure).toMatchObject({
+      kind: 'denied',
+      reason: 'challenge-hidden',
+      status: 401,
+      asked: 'repository:team/app:pull',
+      challenged: '',
+    });
+    expect(run.lessons).toEqual(['refused']);
+  });
+
+  test('a refused password needs no challenge to explain it', () => {
+    const run = new Run(get).respond(401, { challenge: basic }).grant().respond(401, hidden);
+    expect(run.failure).toMatchObject({ kind: 'credential-rejected', scheme: 'basic' });
+  });
+
+  test('rule 11: what came of a hint in vain is the reason, where the challenge that would decide is hidden', () => {
+    const run = new Run(get, { hint: hinted }).refuse(refused).respond(401, hidden);
+    expect(run.failure).toEqual(refused);
+    const bare = new Run(get, { hint: hinted }).grant().respond(401, hidden);
+    expectBare(bare);
+    expect(bare.respond(401, hidden).failure).toMatchObject({ kind: 'challenge-hidden' });
+  });
+
+  test('what the caller knows of it is read in its place', () => {
+    const run = new Run(get).respond(401, { ...hidden, known: own });
+    expect(run.asked).toBe('repository:team/app:pull');
+    expect(run.lessons).toEqual(['challenged']);
+    run.grant().respond(401, { ...hidden, known: own });
+    expect(run.failure).toMatchObject({ kind: 'denied', reason: 'challenge-hidden' });
+    const shown = new Run(get).respond(401, { ...hidden, challenge: basic, known: own });
+    expect(shown.need.scheme).toBe('basic');
+  });
+
+  test('at another origin the platform went to, it is still no business of ours', () => {
+    const run = new Run(get, { policy: platform, hint: hinted }).grant();
+    run.respond(401, { ...hidden, url: 'https://cdn.example/blob' });
+    expect(run.failure).toMatchObject({ kind: 'denied', reason: 'redirect-target' });
+  });
+
+  test.each([get, upload])('a redirect it hides cannot be judged: $method', (request) => {
+    const run = new Run(request).respond(0);
+    expect(run.state.phase).toBe('failed');
+    expect(run.failure).toEqual({
+      kind: 'redirect-refused',
+      from: request.url,
+      to: '',
+      reason: 'hidden',
+      hops: 0,
+    });
+  });
+
+  test('a redirect it hides is the caller’s who asked for it', () => {
+    for (const policy of [{}, platform]) {
+      const run = new Run({ ...get, redirect: 'manual' }, { policy }).respond(0);
+      expect(run.state).toMatchObject({ phase: 'answered', head: { status: 0 }, failure: null, lessons: [] });
+    }
+  });
+
+  test('a ping that it hides is no challenge', () => {
+    const run = new Run(stream).respond(0);
+    expect(run.sent).toMatchObject({ method: 'PUT', body: 'caller' });
+    expect(run.lessons).toEqual([]);
   });
 });
 
