@@ -4,15 +4,16 @@
  * Rules of this file: that a registry has no catalog is told from one that failed (Q62).
  */
 
-import { type ListOptions, limitIn, printNames } from '../reading/names.ts';
+import { limitIn } from '../reading/names.ts';
 import { againFor, registryTarget } from '../registry/argument.ts';
 import type { NetworkOptions } from '../registry/options.ts';
 import { withClient } from '../registry/with-client.ts';
 import { Complaint } from '../report/complaint.ts';
 import { exitCode } from '../report/exit-code.ts';
 import type { Surroundings } from '../surroundings.ts';
+import { type PrintOptions, printNames } from '../writing/names.ts';
 
-export interface CatalogOptions extends NetworkOptions, ListOptions {}
+export interface CatalogOptions extends NetworkOptions, PrintOptions {}
 
 /** `reg catalog` */
 export async function catalog(

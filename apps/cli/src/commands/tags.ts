@@ -1,18 +1,19 @@
 /**
  * `reg tags`: the tags of a repository.
  *
- * Rules of this file: it says what the list is; reading and printing it is in `reading/`.
+ * Rules of this file: it says what the list is; reading it is in `reading/`, printing it in `writing/`.
  */
 
 import { formatReference } from '@reg/core';
-import { type ListOptions, limitIn, printNames } from '../reading/names.ts';
+import { limitIn } from '../reading/names.ts';
 import { filterFor, type PatternOptions } from '../reading/pattern.ts';
 import { againFor, tagsTarget } from '../registry/argument.ts';
 import type { NetworkOptions } from '../registry/options.ts';
 import { withClient } from '../registry/with-client.ts';
 import type { Surroundings } from '../surroundings.ts';
+import { type PrintOptions, printNames } from '../writing/names.ts';
 
-export interface TagsOptions extends NetworkOptions, ListOptions, PatternOptions {}
+export interface TagsOptions extends NetworkOptions, PrintOptions, PatternOptions {}
 
 /** `reg tags` */
 export async function tags(

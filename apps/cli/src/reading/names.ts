@@ -1,26 +1,21 @@
 /**
- * Lists of names, tags or repositories: read page by page, printed as they come.
+ * Lists of names, tags or repositories, page by page.
  *
- * Rules of this file: each name is one line, whatever it is made of. What was asked for and no more is asked of the registry.
+ * Rules of this file: what was asked for and no more is asked of the registry. No list goes on without end.
  */
 
-import { toVisible } from '@reg/core';
 import type { Delivered } from '@reg/core/driver';
 import { complaintAbout, complaintFrom } from '../registry/answer.ts';
 import type { Again } from '../registry/argument.ts';
 import type { Client } from '../registry/client.ts';
 import { Complaint, usage } from '../report/complaint.ts';
 import { exitCode } from '../report/exit-code.ts';
-import { jsonDocument, jsonLine } from '../report/json.ts';
-import type { Surroundings } from '../surroundings.ts';
 import type { Body } from '../transport/body.ts';
-import { write } from '../writing/write.ts';
 import { broken, pages } from './pages.ts';
 
 export interface ListOptions {
   readonly last?: string;
   readonly limit?: string;
-  readonly output: 'text' | 'json' | 'ndjson';
 }
 
 /** One list of names. */
@@ -33,32 +28,11 @@ export interface List {
   readonly limit: number;
   /** Those of a page that are wanted. Default: all. */
   readonly keep: ((names: readonly string[]) => readonly string[]) | null;
-  /** The document of `-o json`. */
-  readonly document: (names: readonly string[]) => object;
-  /** A line of `-o ndjson`. */
-  readonly line: (name: string) => object;
 }
 
-/** Reads the list and prints it. Throws a `Complaint` when it cannot be read to its end, after what there was of it. */
-export async function printNames(
-  client: Client,
-  list: List,
-  options: ListOptions,
-  surroundings: Surroundings,
-): Promise<void> {
-  const names = wanted(namePages(client, { ...list, url: firstPage(list, options) }), list, options);
-  if (options.output === 'json') {
-    const document = list.document(await collected(names, list.again));
-    await write(jsonDocument(document), surroundings);
-    return;
-  }
-  const render =
-    options.output === 'text'
-      ? (name: string): string => `${toVisible(name)}\n`
-      : (name: string): string => jsonLine(list.line(name));
-  for await (const page of names) {
-    if (page.length > 0) await write(page.map(render).join(''), surroundings);
-  }
+/** The names that are wanted, page by page. Throws a `Complaint` when the list cannot be read to its end. */
+export function namesOf(client: Client, list: List, options: ListOptions): AsyncIterable<readonly string[]> {
+  return wanted(namePages(client, { ...list, url: firstPage(list, options) }), list, options);
 }
 
 /** The most that is asked for at once: some registries refuse a larger number outright (Q61). */
@@ -98,23 +72,6 @@ async function* wanted(
     left -= kept.length;
     if (left === 0) return;
   }
-}
-
-/** UTF-16 units of all names in one document. A list without end would fill the memory. */
-const DOCUMENT_CHARS = 64 * 1024 * 1024;
-
-async function collected(names: AsyncIterable<readonly string[]>, { command }: Again): Promise<string[]> {
-  const all: string[] = [];
-  let size = 0;
-  for await (const page of names) {
-    for (const name of page) size += name.length;
-    if (size > DOCUMENT_CHARS)
-      throw new Complaint(exitCode.unexpected, 'the list is too long for one JSON document', {
-        hint: `${command} -o ndjson`,
-      });
-    all.push(...page);
-  }
-  return all;
 }
 
 /** Decoded bytes of one page: room for 250,000 tags of the longest kind, 128 characters, two quotes and a comma. */
