@@ -54,11 +54,15 @@ export interface Opened {
   readonly errors: readonly string[];
 }
 
+/** Has `end` called when what was begun is over: `onTestFinished`, unless a file shares it among its tests. */
+export type Until = (end: () => Promise<void>) => void;
+
 export interface OpenOptions {
   /** Opens it as another tab of this context, which stays open. Default: a new context that ends with the test. */
   readonly context?: BrowserContext;
   /** Takes certificates of authorities it does not know. Default: no. */
   readonly anyCertificate?: boolean;
+  readonly until?: Until;
 }
 
 /** One Chromium for the tests of this file. */
@@ -76,15 +80,16 @@ export function useChromium(): { open(url: string, options?: OpenOptions): Promi
     async open(url, options = {}) {
       if (browser === null)
         throw new TypeError('Chromium was not started: call useChromium() at the top of the file');
-      const context = options.context ?? (await newContext(browser, options.anyCertificate ?? false));
+      const context = options.context ?? (await newContext(browser, options));
       return opened(context, url);
     },
   };
 }
 
-async function newContext(browser: Browser, ignoreHTTPSErrors: boolean): Promise<BrowserContext> {
-  const context = await browser.newContext({ ignoreHTTPSErrors });
-  onTestFinished(() => context.close());
+async function newContext(browser: Browser, options: OpenOptions): Promise<BrowserContext> {
+  const { anyCertificate = false, until = onTestFinished } = options;
+  const context = await browser.newContext({ ignoreHTTPSErrors: anyCertificate });
+  until(() => context.close());
   return context;
 }
 
@@ -129,8 +134,8 @@ export interface Site {
 
 const notFound: RequestListener = (_, response) => response.writeHead(404).end();
 
-/** Serves a page at an origin of its own until the test ends. Resolves to the origin. */
-export async function serveSite(site: Site = {}): Promise<string> {
+/** Serves a page at an origin of its own. Resolves to the origin. */
+export async function serveSite(site: Site = {}, until: Until = onTestFinished): Promise<string> {
   const { script = 'page.ts', headers = {}, otherwise = notFound, tls } = site;
   const files: Readonly<Record<string, SiteFile>> = {
     '/': { type: 'text/html; charset=utf-8', body: html },
@@ -148,7 +153,7 @@ export async function serveSite(site: Site = {}): Promise<string> {
   };
   const server =
     tls === undefined ? createServer(answer) : createTlsServer({ key: tls.key, cert: tls.cert }, answer);
-  return `http${tls === undefined ? '' : 's'}://127.0.0.1:${await listening(server)}`;
+  return `http${tls === undefined ? '' : 's'}://127.0.0.1:${await listening(server, until)}`;
 }
 
 const html = [
@@ -158,10 +163,10 @@ const html = [
   '<script type="module" src="/page.js"></script>',
 ].join('\n');
 
-/** Makes `server` listen on a free loopback port until the test ends. Resolves to the port. */
-export async function listening(server: Server): Promise<number> {
+/** Makes `server` listen on a free loopback port. Resolves to the port. */
+export async function listening(server: Server, until: Until = onTestFinished): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  onTestFinished(() => {
+  until(() => {
     server.closeAllConnections();
     return new Promise((resolve) => server.close(() => resolve()));
   });
