@@ -1,0 +1,84 @@
+/** The words of a diagnosis: the only place of them with English. Rules: pure; of a server no text but its URL's origin. */
+
+import type { CorsServer, Finding } from './diagnosis.ts';
+import { allowedOrigin } from './fixes.ts';
+import type { Fact } from './judge.ts';
+
+/** The header line to add; `null` where no line is known to be missing. */
+export function headerFor(
+  { verdict, url }: Finding,
+  page: string | null,
+  facts: readonly Fact[],
+): string | null {
+  switch (verdict) {
+    case 'origin-refused':
+    case 'redirect-refused':
+      return `Access-Control-Allow-Origin: ${allowedOrigin(page)}`;
+    case 'challenge-hidden':
+      return 'Access-Control-Expose-Headers: WWW-Authenticate';
+    case 'authorization-not-allowed':
+    case 'authorization-not-in-wildcard':
+      return 'Access-Control-Allow-Headers: Authorization';
+    case 'page-csp':
+      return `Content-Security-Policy: connect-src ${url?.origin}`;
+    case 'ok':
+      return lacksDigest(facts) ? 'Access-Control-Expose-Headers: Docker-Content-Digest' : null;
+    case 'unreachable':
+    case 'no-answer':
+    case 'mixed-content':
+    case 'preflight-refused':
+    case 'realm-refused':
+      return null;
+  }
+}
+
+/** What is wrong and what to do about it. */
+export function summaryOf(finding: Finding, page: string | null, facts: readonly Fact[]): string {
+  const { verdict, url, reason } = finding;
+  const server = nameOf(finding.server, url);
+  const header = headerFor(finding, page, facts);
+  const failed = facts.at(-1);
+  const asked =
+    failed?.sent === null ? '' : ` with ${failed?.ask === 'authorization' ? 'Authorization' : 'that header'}`;
+  switch (verdict) {
+    case 'ok':
+      if (page === null) return 'This is no page of a browser, so that no server has to allow it anything.';
+      return header === null
+        ? 'Nothing keeps this page from signing in and reading.'
+        : `Nothing keeps this page from reading, but it sees no digest of manifests: if the registry sends one, have it add "${header}".`;
+    case 'unreachable':
+      return `${server} gives this browser no HTTP answer, CORS or not: it is down, its name or port is wrong, it speaks no HTTP, or the browser refuses its certificate; open its URL in a tab, which says which.`;
+    case 'no-answer':
+      return `${server} did not answer a request${asked} in time: see whether it is stuck, or whether the browser waits for leave to use the local network.`;
+    case 'mixed-content':
+      return `This page is on https and ${server} on http, which browsers block as mixed content: serve it over https, or the page and it under one origin.`;
+    case 'page-csp':
+      return `This page's own Content-Security-Policy does not let it ask ${server}: add ${url?.origin} to its connect-src.`;
+    case 'origin-refused':
+      return `${server} answers, and does not let this page read what: have it send "${header}" with every answer, errors too.`;
+    case 'redirect-refused':
+      return `${server} lets this page read, but sends it on to another that does not: have that one, a storage bucket perhaps, send "${header}".`;
+    case 'challenge-hidden':
+      return `${server} wants a login and this page cannot see where: have it send "${header}" with its 401, or give the page what it says there as \`challenges\`.`;
+    case 'preflight-refused':
+      return `${server} refuses preflights, so that this page can ask without a login at most: have OPTIONS answered with 204 and the Access-Control headers before a login is asked for, if need be by a proxy.`;
+    case 'authorization-not-allowed':
+      return `${server} answers preflights, but does not let this page send a login or a token: have OPTIONS answered with "${header}".`;
+    case 'authorization-not-in-wildcard':
+      return `${server} answers preflights with "Access-Control-Allow-Headers: *", which stands for every header but Authorization: have OPTIONS answered with "${header}".`;
+    case 'realm-refused':
+      return `The registry sends this page to a token server${url === null ? '' : ` at ${url.origin}`} that may not be contacted (${reason}), and nothing was sent there: correct the realm of its challenge, or name the pair in \`policy.realms.pairs\` if it is meant.`;
+  }
+}
+
+function nameOf(server: CorsServer | null, url: URL | null): string {
+  return `${server === 'token-server' ? 'The token server' : 'The registry'} at ${url?.origin}`;
+}
+
+/** A manifest comes with its digest, as a rule and not by duty (OCI distribution-spec 1.1, "Pulling manifests"). */
+function lacksDigest(facts: readonly Fact[]): boolean {
+  return facts.some(
+    ({ ask, request, status, filtered, digest }) =>
+      ask === 'plain' && request.includes('/manifests/') && status === 200 && filtered && !digest,
+  );
+}
