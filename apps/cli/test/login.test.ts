@@ -2,6 +2,7 @@ import { utimesSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { canary, type Registry } from '@reg/testing';
 import { describe, expect, test } from 'vitest';
+import { startProxy } from '../../../packages/node/test/proxies.ts';
 import { entry, homeFor, keeper } from './logins.ts';
 import { hintIn, registryFor } from './run.ts';
 import { matchesSchema } from './schema.ts';
@@ -69,6 +70,29 @@ describe('reg login verifies before it stores', () => {
       expect(read(config)).toBeNull();
     },
   );
+
+  test('at a registry that speaks http it is tried again over http', async () => {
+    const { port } = new URL((await registry({ auth: 'basic' })).url);
+    const { port: proxy } = await startProxy();
+    const { reg } = homeFor();
+    const login = ['login', `registry.lab:${port}`];
+    const ran = await reg([...login, '-u', 'alice'], {
+      env: { ...env, https_proxy: `http://127.0.0.1:${proxy}` },
+    });
+    expect(ran).toMatchObject({ code: 6, stderr: expect.stringContaining('Nothing was stored.') });
+    expect(hintIn(ran)).toBe(`reg ${login.join(' ')} --plain-http   # the port does not speak TLS`);
+  });
+
+  test('a credential that is refused for a scope alone is for nobody to log in without', async () => {
+    const at = await registry();
+    at.faults.add({ kind: 'status', status: 401, server: 'token', after: 2, times: 9 });
+    const { reg, read } = homeFor();
+    const args = ['login', at.host, '-u', 'alice', '--scope', 'repository:team/app:pull', ...trusting(at)];
+    const ran = await reg(args, { env });
+    expect(ran).toMatchObject({ code: 4, stderr: expect.stringContaining('refused the credential') });
+    expect(hintIn(ran)).toBe(`reg login ${at.host} ${trusting(at).join(' ')} -u alice`);
+    expect(read(config)).toBeNull();
+  });
 
   test('a wrong password leaves what was stored', async () => {
     const { host } = await registry({ auth: 'basic' });

@@ -68,8 +68,7 @@ export async function login(
   const target = namedTarget(registry, options, place.flavor);
   const helper = readStore(options.store);
   const scopes = readScope(options, target);
-  const again = againFor('login', target, options);
-  const task: Task = { target, options, again, scopes, surroundings };
+  const task = taskFor({ target, options, scopes, surroundings });
 
   const anonymous = options.verify === false ? null : await probe(task);
   const { credential, source } = await readCredential(task);
@@ -77,7 +76,7 @@ export async function login(
   // A name that was typed is not asked for again.
   const named: Task =
     credential.type === 'password'
-      ? { ...task, options: { ...options, username: credential.username } }
+      ? taskFor({ ...task, options: { ...options, username: credential.username } })
       : task;
   const checked = anonymous === null ? null : await check(named, holder, anonymous);
   const stored = await store(named, holder.credential, place, helper, checked?.trusted ?? null);
@@ -108,10 +107,17 @@ export async function login(
 interface Task {
   readonly target: Named;
   readonly options: LoginOptions;
+  /** Its `login` is this one, as whom it was tried. */
   readonly again: Again;
   /** What to verify for beside `/v2/`. */
   readonly scopes: { readonly text: string; readonly url: URL } | null;
   readonly surroundings: Surroundings;
+}
+
+function taskFor(given: Omit<Task, 'again'>): Task {
+  const { target, options } = given;
+  const again = againFor('login', target, options);
+  return { ...given, again: { ...again, login: `${again.command}${asWhom(options)}` } };
 }
 
 /** What came of verifying. */
@@ -255,7 +261,7 @@ async function check(task: Task, holder: Keychain, asNobody: Anonymous): Promise
       const verified = await waiting(task, () => verify(holder, target.url, anonymous, open));
       const { delivered } = verified;
       const complaint = complaintAbout(delivered, task.again) ?? complaintAboutPage(delivered, task.again);
-      if (complaint !== null) throw failed(complaint, task);
+      if (complaint !== null) throw complaint;
       return { verified, anonymous, scope: await checkScope(task, holder, open), trusted };
     } catch (error) {
       const pair: RealmPair | null = trusted === null ? pairIn(error) : null;
@@ -281,7 +287,7 @@ function pairIn(error: unknown): RealmPair | null {
 async function agree(error: unknown, pair: RealmPair, task: Task): Promise<void> {
   const { target, options, again, surroundings } = task;
   const { stdin, stderr } = surroundings;
-  const line = `reg trust add ${quote(registryIn(target, {}))} ${quote(pair.realm)} && ${again.command}${asWhom(options)}`;
+  const line = `reg trust add ${quote(registryIn(target, {}))} ${quote(pair.realm)} && ${again.login}`;
   const hint = `${line}   # if that server may see your credential`;
   const complaint = complaintFrom(error, again);
   if (!(complaint instanceof Complaint)) throw complaint;
@@ -335,15 +341,14 @@ async function checkScope({ scopes, again }: Task, holder: Keychain, open: Open)
   }
 }
 
-/** What was wrong, and that nothing came of it. A login is tried again as a login. */
-function failed(error: unknown, { again, options }: Task): unknown {
-  if (!(error instanceof Complaint) || error.message.endsWith('Nothing was stored.')) return error;
-  const { code, hint } = error.details;
-  const isLogin = hint === undefined || hint.includes('--anonymous') || hint.startsWith(again.login);
+/** What was wrong, and that nothing came of it. */
+function failed(error: unknown, { again }: Task): unknown {
+  if (!(error instanceof Complaint)) return error;
+  const { code, hint = again.login } = error.details;
   return new Complaint(error.exitCode, `${error.message.replace(/\.?$/, '.')} Nothing was stored.`, {
     ...error.details,
-    ...(code === undefined ? {} : { code }),
-    hint: isLogin ? `${again.command}${asWhom(options)}` : hint,
+    // Elsewhere what is public may do without the credential. Nobody logs in as nobody.
+    hint: code === 'credential-rejected' ? again.login : hint,
   });
 }
 
