@@ -120,16 +120,20 @@ export function completePolicy(partial: PartialPolicy = {}): Policy {
 }
 
 function pairOf({ registry, realm }: RealmPair, index: number): RealmPair {
-  const at = `realms.pairs[${index}]`;
+  const at = `policy.realms.pairs[${index}]`;
   return { registry: originOf(registry, `${at}.registry`), realm: originOf(realm, `${at}.realm`) };
 }
 
-/** Messages name the place and not the text: a URL in the wrong place may hold a password. */
-function originOf(text: string, at: string): string {
+/**
+ * The origin that `text` is.
+ *
+ * @throws TypeError that names the place (`at`) and not the text: a URL in the wrong place may hold a password
+ */
+export function originOf(text: string, at: string): string {
   const url = bareUrl(text);
   if (url !== null && (url.protocol === 'https:' || url.protocol === 'http:')) return url.origin;
   throw new TypeError(
-    `[@reg/core] policy.${at} must be an origin, https://host or https://host:port, and nothing after it`,
+    `[@reg/core] ${at} must be an origin, https://host or https://host:port, and nothing after it`,
   );
 }
 

@@ -32,6 +32,7 @@ import { drive } from './drive.ts';
 import { Exchanger, measured, noResponse } from './exchanger.ts';
 import { Gate } from './gate.ts';
 import { anonymousKeychain } from './keychain.ts';
+import { type KnownChallenges, readChallenges, withKnown } from './known.ts';
 import { ChallengeMemory } from './memory.ts';
 import type { AbortSignalLike, Keychain, Now, Outgoing, Reply, Send, Sleep, TokenStore } from './port.ts';
 import { Recorder } from './recorder.ts';
@@ -126,7 +127,11 @@ export interface Authorizer<R, Q extends RegistryRequest = RegistryRequest> {
   close(): void;
 }
 
-/** An authorizer on the transport `options.send`. */
+/**
+ * An authorizer on the transport `options.send`.
+ *
+ * @throws TypeError when the policy or `options.challenges` holds what can mean nothing
+ */
 export function createAuthorizer<R, Q extends RegistryRequest = RegistryRequest>(
   options: AuthorizerOptions<R, Q>,
 ): Authorizer<R, Q> {
@@ -143,6 +148,7 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
   readonly #claims: ClaimsReader | undefined;
   readonly #cache: TokenCache;
   readonly #credentials: CredentialMemory;
+  readonly #known: KnownChallenges;
   readonly #memory: ChallengeMemory;
   readonly #paths: TroddenPaths;
   readonly #gate: Gate;
@@ -166,7 +172,8 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
     this.#claims = options.transcript?.claims;
     this.#cache = options.cache ?? new TokenCache({ limit: policy.limits.cachedGrants });
     this.#credentials = new CredentialMemory(options.keychain ?? anonymousKeychain, now);
-    this.#memory = new ChallengeMemory(policy.limits.origins);
+    this.#known = readChallenges(options.challenges ?? {}, policy);
+    this.#memory = new ChallengeMemory(policy.limits.origins, this.#known);
     this.#paths = new TroddenPaths(this.#memory, this.#credentials, this.#cache);
     this.#gate = new Gate(sleep);
     this.#store = options.store ?? null;
@@ -489,7 +496,8 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
       throwIfAborted(signal);
       const problems = text === null || !isClientError(reply.head) ? [] : readProblems(text);
       if (this.#bodies) operation.recorder.body(text);
-      const answer = { type: 'response', at: this.#now(), head: reply.head, problems } as const;
+      const head = withKnown(reply.head, outgoing.url, this.#known);
+      const answer = { type: 'response', at: this.#now(), head, problems } as const;
       return { ...answer, ...measured(outgoing.addresses, reply) };
     } catch (error) {
       if (signal.aborted) throw new Aborted('aborted');

@@ -2,10 +2,13 @@
  * How origins challenged: what lets the next request skip the 401.
  *
  * Rules of this file: an entry lives ten minutes and is never more than a hint; scopes are not kept (Q15); an origin that
- * showed two token servers is remembered per path prefix from then on; the least recently used origin goes first.
+ * showed two token servers is remembered per path prefix from then on; the least recently used origin goes first. Where nothing
+ * is remembered, what the caller knows is the hint; once something misled, not before the origin has challenged again: then
+ * the next request finds out what is true, and not every one begins with what is not.
  */
 
 import type { Challenged, Hint, Lesson } from '../handshake.ts';
+import type { KnownChallenges } from './known.ts';
 
 const lifeMs = 600_000;
 const prefixesPerOrigin = 100;
@@ -26,33 +29,36 @@ interface Origin {
 export class ChallengeMemory {
   readonly #origins = new Map<string, Origin>();
   readonly #limit: number;
+  readonly #known: KnownChallenges;
+  /** Origins where a hint misled, as far as something is known of them. */
+  readonly #doubtful = new Set<string>();
   /** Counts what was learned and forgotten. */
   changes = 0;
 
-  constructor(limit: number) {
+  constructor(limit: number, known: KnownChallenges = new Map()) {
     this.#limit = limit;
+    this.#known = known;
   }
 
   /** What is remembered for a request to `url` at `at`, or `null`. */
   recall(url: string, at: number): Hint | null {
     const { origin } = new URL(url);
-    const known = this.#origins.get(origin);
-    if (known === undefined) return null;
-    this.#origins.delete(origin);
-    this.#origins.set(origin, known);
-    const entry = known.prefixes === null ? known.whole : known.prefixes.get(prefixOf(url));
-    return entry != null && at < entry.until ? entry.hint : null;
+    const entry = this.#entry(origin, url);
+    if (entry != null && at < entry.until) return entry.hint;
+    return this.#doubtful.has(origin) ? null : (this.#known.get(origin)?.hint ?? null);
   }
 
   /** The Bearer realm at another host that the origin of `url` ever offered, or `null`. */
   elsewhere(url: string): string | null {
-    return this.#origins.get(new URL(url).origin)?.elsewhere ?? null;
+    const { origin } = new URL(url);
+    return this.#origins.get(origin)?.elsewhere ?? this.#known.get(origin)?.hint.elsewhere ?? null;
   }
 
   /** Takes in what a handshake learned at `at`. */
   learn(lesson: Lesson, at: number): void {
     switch (lesson.type) {
       case 'challenged':
+        this.#doubtful.delete(new URL(lesson.url).origin);
         this.#keep(lesson.url, lesson.hint, at);
         return;
       case 'open':
@@ -72,11 +78,22 @@ export class ChallengeMemory {
   forget(origin?: string): void {
     this.changes += 1;
     const known = origin === undefined ? [...this.#origins.keys()] : [origin];
+    if (origin === undefined) this.#doubtful.clear();
+    else this.#doubtful.delete(origin);
     for (const one of known) {
       const { elsewhere = null } = this.#origins.get(one) ?? {};
       if (elsewhere === null) this.#origins.delete(one);
       else this.#origins.set(one, { elsewhere, whole: null, prefixes: null });
     }
+  }
+
+  /** The entry for `url`, its origin now the most recently used. */
+  #entry(origin: string, url: string): Entry | null | undefined {
+    const known = this.#origins.get(origin);
+    if (known === undefined) return null;
+    this.#origins.delete(origin);
+    this.#origins.set(origin, known);
+    return known.prefixes === null ? known.whole : known.prefixes.get(prefixOf(url));
   }
 
   #keep(url: string, hint: Hint, at: number): void {
@@ -94,7 +111,9 @@ export class ChallengeMemory {
 
   #drop(url: string): void {
     this.changes += 1;
-    const known = this.#origins.get(new URL(url).origin);
+    const { origin } = new URL(url);
+    if (this.#known.has(origin)) this.#doubtful.add(origin);
+    const known = this.#origins.get(origin);
     if (known === undefined) return;
     known.whole = null;
     known.prefixes?.delete(prefixOf(url));

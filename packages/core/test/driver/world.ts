@@ -26,6 +26,8 @@ export interface WorldOptions {
   readonly registry?: string;
   readonly realm?: string;
   readonly scheme?: 'bearer' | 'basic' | 'none';
+  /** The platform shows no header but what is exposed, and no challenge is. */
+  readonly hides?: boolean;
   readonly latencyMs?: number;
   readonly expiresIn?: number;
   /** `user:password` that are known. Without any everybody may have everything. */
@@ -79,8 +81,10 @@ export class World {
     if (signal.aborted) throw new Error('the connection was closed');
     entry.status = answer.status;
     const body = answer.body ?? '';
+    const { status, headers = [] } = answer;
+    const shown = headers.filter(([name]) => name !== 'www-authenticate');
     return {
-      head: { status: answer.status, headers: answer.headers ?? [] },
+      head: this.#options.hides === true ? { status, headers: shown, filtered: true } : { status, headers },
       raw: body,
       text: async (limit) => (body.length > limit ? null : body),
       peek: async (limit) => body.slice(0, limit),
