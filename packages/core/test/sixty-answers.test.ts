@@ -7,7 +7,7 @@ import { createAuthorizer, staticKeychain } from '../src/driver/index.ts';
 import { defaultPolicy, isRegistryAuthError } from '../src/index.ts';
 import { toJson } from '../src/transcript/index.ts';
 
-const golden = new URL('../../../runtimes/recorded/transcripts.json', import.meta.url);
+const golden = new URL('../../../runtimes/recorded/transcripts.txt', import.meta.url);
 
 test('60 recorded answers give the committed transcripts, with no secret in them', async () => {
   expect(script.flatMap(({ answers }) => answers)).toHaveLength(60);
