@@ -1,1 +1,104 @@
-document.title = document.title.trim();
+/**
+ * The page: what is asked becomes a run, what a run tells becomes the diagram.
+ *
+ * Rules of this file: one run at a time. The page's URL holds what is asked for, `?image=…`, and never a credential; what stands
+ * behind its `#` is a place on the page or is taken away unread, since other sites return tokens there. `data-state` on the body
+ * is where the page stands: empty, running, done or failed.
+ */
+
+import { toVisible } from '@reg/core';
+import { type Ask, readForm } from './ask.ts';
+import { counted, outcomeOf } from './outcome.ts';
+import { type Ending, policyOf, run } from './run.ts';
+import { type RunEvent, tellStory } from './story.ts';
+import { Diagram } from './view/diagram.ts';
+import { byId } from './view/element.ts';
+import { drawEmpty } from './view/empty.ts';
+import { readInputs, showFault, startForm } from './view/form.ts';
+import { drawOutcome } from './view/outcome.ts';
+import { startReader } from './view/reader.ts';
+
+const form = byId('ask', HTMLFormElement);
+const runButton = byId('run', HTMLButtonElement);
+const stopButton = byId('stop', HTMLButtonElement);
+const progress = byId('progress', HTMLElement);
+const outcome = byId('outcome', HTMLElement);
+const empty = byId('empty', HTMLElement);
+const diagram = new Diagram(byId('rows', HTMLOListElement));
+
+let running: AbortController | null = null;
+
+function setState(state: 'empty' | 'running' | 'done' | 'failed'): void {
+  document.body.dataset['state'] = state;
+  // The button that has the focus must not be the one that goes.
+  const hadFocus = document.activeElement === (state === 'running' ? runButton : stopButton);
+  runButton.hidden = state === 'running';
+  stopButton.hidden = state !== 'running';
+  if (hadFocus) (state === 'running' ? stopButton : runButton).focus();
+}
+
+async function start(ask: Ask): Promise<void> {
+  const controller = new AbortController();
+  running?.abort();
+  running = controller;
+  history.replaceState(null, '', `?image=${encodeURIComponent(ask.link)}`);
+  byId('registry-host', HTMLElement).textContent = toVisible(new URL(ask.url).host);
+  byId('authority-host', HTMLElement).textContent = '';
+  diagram.clear();
+  outcome.hidden = true;
+  empty.hidden = true;
+  setState('running');
+  progress.textContent = `Asking ${toVisible(new URL(ask.url).host)}`;
+
+  const events: RunEvent[] = [];
+  const policy = policyOf(ask);
+  const ending = await run(ask, controller.signal, {
+    event: (event) => {
+      if (running !== controller) return;
+      events.push(event);
+      const { rows, authority } = tellStory(events, policy);
+      diagram.draw(rows);
+      byId('authority-host', HTMLElement).textContent = authority ?? '';
+    },
+    progress: (tags) => {
+      progress.textContent = `${counted(tags)} read`;
+    },
+  });
+  if (running !== controller) return;
+  running = null;
+  finish(ask, ending);
+}
+
+function finish(ask: Ask, ending: Ending): void {
+  const { tone, title } = outcomeOf(ending);
+  drawOutcome(outcome, ending, ask.title);
+  progress.textContent = title;
+  setState(tone === 'bad' ? 'failed' : 'done');
+}
+
+function showConnection(): void {
+  byId('offline', HTMLElement).hidden = navigator.onLine;
+}
+
+form.addEventListener('submit', (event) => {
+  event.preventDefault();
+  const asked = readForm(readInputs());
+  showFault(asked.ok ? null : asked);
+  if (asked.ok) void start(asked.ask);
+});
+stopButton.addEventListener('click', () => running?.abort());
+window.addEventListener('online', showConnection);
+window.addEventListener('offline', showConnection);
+
+const { search, hash, pathname } = window.location;
+if (hash !== '' && hash !== '#handshake' && hash !== '#challenge') {
+  history.replaceState(null, '', pathname + search);
+}
+const image = new URLSearchParams(search).get('image');
+if (image !== null) byId('image', HTMLInputElement).value = image;
+
+startForm(form);
+startReader();
+drawEmpty(empty);
+showConnection();
+setState('empty');

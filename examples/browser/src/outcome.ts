@@ -1,0 +1,126 @@
+/**
+ * How a run ended, in words: what came, or whose fault it is and what to do.
+ *
+ * Rules of this file: pure. What failed is told by the core's own `describe` and `blame`; the page adds a heading, and the line
+ * to add where there is one.
+ */
+
+import { blame, describe, type Failure, toVisible } from '@reg/core';
+import { phraseOf } from './http.ts';
+import type { Ending } from './run.ts';
+
+export interface Outcome {
+  readonly tone: 'good' | 'bad' | 'plain';
+  readonly title: string;
+  /** Who has to act; `''` where nobody has. */
+  readonly who: string;
+  readonly text: string;
+  /** Lines to paste somewhere. */
+  readonly lines: readonly Line[];
+}
+
+export interface Line {
+  readonly label: string;
+  readonly text: string;
+}
+
+export function outcomeOf(ending: Ending): Outcome {
+  switch (ending.type) {
+    case 'stopped':
+      return { tone: 'plain', title: 'Stopped', who: '', text: 'Nothing more is sent or read.', lines: [] };
+    case 'broken':
+      return { tone: 'bad', title: 'This cannot be asked', who: '', text: ending.message, lines: [] };
+    case 'failed':
+      return failed(titles[ending.failure.kind], ending.failure);
+    case 'answered': {
+      const { status, failure, answer } = ending;
+      const heading = `${status} ${phraseOf(status)}`.trim();
+      if (failure !== null) return failed(`${titles[failure.kind]}: ${heading}`, failure);
+      if (status >= 400) {
+        const text =
+          status === 404
+            ? 'The handshake went well. What was asked for is not there.'
+            : 'The handshake went well. This is about something else.';
+        return { tone: 'bad', title: heading, who: '', text, lines: [] };
+      }
+      if (answer.type === 'text')
+        return { tone: 'good', title: heading, who: '', text: 'The registry answered.', lines: [] };
+      const more = answer.complete ? '' : ' There are more, which this page does not fetch.';
+      return { tone: 'good', title: counted(answer.tags.length), who: '', text: more.trim(), lines: [] };
+    }
+  }
+}
+
+export function counted(tags: number): string {
+  return tags === 1 ? '1 tag' : `${tags.toLocaleString('en')} tags`;
+}
+
+function failed(title: string, failure: Failure): Outcome {
+  return {
+    tone: 'bad',
+    title,
+    who: whose[blame(failure)],
+    text: describe(failure),
+    lines: linesFor(failure),
+  };
+}
+
+const whose = {
+  caller: 'Yours to mend',
+  registry: 'The registry’s operator has to mend it',
+  authority: 'The token server’s operator has to mend it',
+  network: 'Something in between: network, proxy or CORS',
+} as const;
+
+function linesFor(failure: Failure): readonly Line[] {
+  switch (failure.kind) {
+    case 'realm-untrusted': {
+      const { registry, realm } = failure.pair;
+      if (failure.reason === 'not-https') return [];
+      return [
+        {
+          label: 'On this page, as token server to trust, if the two belong together',
+          text: toVisible(realm),
+        },
+        {
+          label: 'In code, in the policy',
+          text: toVisible(`realms: { pairs: [{ registry: '${registry}', realm: '${realm}' }] }`),
+        },
+      ];
+    }
+    case 'insecure-transport':
+      return [
+        {
+          label: 'In code, in the policy, if the network in between is yours',
+          text: toVisible(`insecureHosts: ['${failure.host}']`),
+        },
+      ];
+    case 'challenge-hidden':
+      return [{ label: 'In every answer of the registry', text: failure.line }];
+    default:
+      return [];
+  }
+}
+
+const titles = {
+  'challenge-unusable': 'The registry asks in a way nobody can answer',
+  'challenge-hidden': 'The page may not read the challenge',
+  'scheme-downgrade': 'The registry suddenly wants the password itself',
+  'realm-forbidden': 'That token server may not be contacted',
+  'realm-untrusted': 'That token server may not see the credential',
+  'insecure-transport': 'A secret would travel in the open',
+  'credential-missing': 'A credential is needed',
+  'credential-rejected': 'The credential was refused',
+  'credential-unusable': 'The credential cannot be sent',
+  'credential-unavailable': 'The credential could not be looked up',
+  'token-refused': 'No token was given',
+  'token-invalid': 'That was no token',
+  'token-redirected': 'The token server points elsewhere',
+  'rate-limited': 'Too many requests',
+  denied: 'Access denied',
+  'body-spent': 'The body cannot be sent again',
+  'redirect-refused': 'That redirect is not followed',
+  limit: 'The registry asks again and again',
+  network: 'No answer that this page may read',
+  deadline: 'No token in time',
+} as const satisfies Record<Failure['kind'], string>;

@@ -1,0 +1,196 @@
+/**
+ * One run: the handshake over @reg/browser, and the list that it opens.
+ *
+ * Rules of this file: the one place that touches the network. What it tells holds no secret; what it reads is bounded in
+ * bytes, pages and time, so that no registry can keep the page busy. It ends with a value, whatever a server does.
+ */
+
+import { createRegistryFetch } from '@reg/browser';
+import {
+  type Credential,
+  completePolicy,
+  type Failure,
+  failureOf,
+  isRegistryAuthError,
+  nextPage,
+  type Policy,
+  toVisible,
+} from '@reg/core';
+import { type Keychain, monotonicNow } from '@reg/core/driver';
+import type { Ask } from './ask.ts';
+import type { RunEvent } from './story.ts';
+
+export type Ending =
+  /** The registry's own answer, `failure` being why a 401 or 403 is final. */
+  | {
+      readonly type: 'answered';
+      readonly status: number;
+      readonly failure: Failure | null;
+      readonly answer: Answer;
+    }
+  /** It ended before. */
+  | { readonly type: 'failed'; readonly failure: Failure }
+  /** By the person at the page. */
+  | { readonly type: 'stopped' }
+  /** Something that is no answer to this: a fault of the page or of a setting. */
+  | { readonly type: 'broken'; readonly message: string };
+
+/** What a body holds. */
+export type Answer =
+  | { readonly type: 'tags'; readonly tags: readonly string[]; readonly complete: boolean }
+  | { readonly type: 'text'; readonly text: string; readonly cut: boolean };
+
+export interface Telling {
+  readonly event: (event: RunEvent) => void;
+  /** So many tags have been read. */
+  readonly progress: (tags: number) => void;
+}
+
+/** Milliseconds for each request to the registry, and for a token. */
+const patience = 15_000;
+
+const longestBody = 8 * 1024 * 1024;
+const longestText = 4_096;
+/** 10,000 tags in pages of 100, as registries have them. */
+const mostPages = 100;
+const mostTags = 100_000;
+
+/** The policy that `ask` runs under. */
+export function policyOf({ registry, trusted, asForm }: Ask): Policy {
+  return completePolicy({
+    realms: { pairs: trusted === null ? [] : [{ registry, realm: trusted }] },
+    redirects: { mode: 'platform' },
+    oauth2: asForm ? 'prefer' : 'identity-only',
+    deadlineMs: patience,
+  });
+}
+
+/** Runs `ask` until it ends or `signal` aborts. Never rejects. */
+export async function run(ask: Ask, signal: AbortSignal, telling: Telling): Promise<Ending> {
+  let drawing = true;
+  const platform: typeof fetch = (input, init) => {
+    if (drawing) telling.event(sentEvent(ask, input, init));
+    return fetch(input, init);
+  };
+  try {
+    const registryFetch = createRegistryFetch({
+      keychain: keychainOf(ask),
+      policy: policyOf(ask),
+      ...(ask.challenge === null ? {} : { challenges: { [ask.registry]: ask.challenge } }),
+      fetch: platform,
+      onStep: (step) => {
+        if (drawing) telling.event({ type: 'step', step });
+      },
+    });
+    const headers = { accept: 'application/json' };
+    const response = await registryFetch(ask.url, { headers, signal });
+    drawing = false;
+    const failure = failureOf(response);
+    const { status } = response;
+    const text = await bodyOf(response, signal);
+    const first = tagsIn(text, ask.url);
+    if (!response.ok || first === null) {
+      const answer = {
+        type: 'text',
+        text: text.slice(0, longestText),
+        cut: text.length > longestText,
+      } as const;
+      return { type: 'answered', status, failure, answer };
+    }
+    const tags = [...first];
+    telling.progress(tags.length);
+    let next = nextPage({ headers: [...response.headers] }, ask.url);
+    for (let page = 1; next !== null && page < mostPages && tags.length < mostTags; page++) {
+      const more = await registryFetch(next.href, { headers, signal });
+      const items = more.ok ? tagsIn(await bodyOf(more, signal), next.href) : null;
+      if (items === null) break;
+      tags.push(...items);
+      telling.progress(tags.length);
+      next = nextPage({ headers: [...more.headers] }, next);
+    }
+    return { type: 'answered', status, failure, answer: { type: 'tags', tags, complete: next === null } };
+  } catch (error) {
+    if (signal.aborted) return { type: 'stopped' };
+    if (isRegistryAuthError(error)) return { type: 'failed', failure: error.failure };
+    if (error instanceof Unread) return { type: 'failed', failure: unreadFailure(ask.url, error) };
+    return {
+      type: 'broken',
+      message: error instanceof Error ? toVisible(error.message.slice(0, 300)) : 'unknown',
+    };
+  }
+}
+
+/** A body that did not come to its end. */
+class Unread extends Error {}
+
+function unreadFailure(url: string, { message }: Unread): Failure {
+  return { kind: 'network', url, to: 'registry', phase: 'body', code: 'BODY_NOT_READ', message };
+}
+
+/** What was put on the wire, before anybody knows what comes of it. Of the request only its line is told. */
+function sentEvent({ url: asked }: Ask, input: RequestInfo | URL, init: RequestInit | undefined): RunEvent {
+  const { origin, pathname } = new URL(input instanceof Request ? input.url : input);
+  const url = origin + pathname;
+  const registry = new URL(asked);
+  const to = url === registry.origin + registry.pathname ? 'registry' : 'authority';
+  return { type: 'sent', to, method: init?.method ?? 'GET', url, at: monotonicNow() };
+}
+
+/** The one credential, in memory as long as the run lasts, with what a token server puts in its place. */
+function keychainOf({ registry, credential }: Ask): Keychain {
+  let held: Credential | null = credential;
+  return {
+    async find(origin) {
+      return { credential: origin === registry ? held : null, source: 'given on this page' };
+    },
+    replaced(_origin, _old, replacement) {
+      held = replacement;
+    },
+  };
+}
+
+/** The body as text, if it ends within bounds of size and time. */
+async function bodyOf(response: Response, signal: AbortSignal): Promise<string> {
+  const reader = response.body?.getReader();
+  if (reader === undefined) return '';
+  let late = false;
+  const end = (): void => void reader.cancel().catch(() => {});
+  const timer = setTimeout(() => {
+    late = true;
+    end();
+  }, patience);
+  signal.addEventListener('abort', end, { once: true });
+  const decoder = new TextDecoder();
+  let text = '';
+  let size = 0;
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (late) throw new Unread(`not at its end after ${patience / 1000} s`);
+      if (done) return text + decoder.decode();
+      size += value.length;
+      if (size > longestBody) throw new Unread('larger than 8 MiB');
+      text += decoder.decode(value, { stream: true });
+    }
+  } catch (error) {
+    throw error instanceof Unread || signal.aborted ? error : new Unread('it broke off');
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', end);
+    end();
+  }
+}
+
+/** The tags in an answer of the tags endpoint (distribution-spec "Listing Tags"), or `null` where it is none. */
+function tagsIn(text: string, url: string): readonly string[] | null {
+  if (!new URL(url).pathname.endsWith('/tags/list')) return null;
+  try {
+    const body: unknown = JSON.parse(text);
+    if (typeof body !== 'object' || body === null || !('tags' in body)) return null;
+    // A repository without tags has `null`.
+    if (body.tags === null) return [];
+    return Array.isArray(body.tags) ? body.tags.filter((tag) => typeof tag === 'string') : null;
+  } catch {
+    return null;
+  }
+}

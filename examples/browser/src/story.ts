@@ -1,0 +1,417 @@
+/**
+ * What a run tells, event by event, made into the rows of a diagram.
+ *
+ * Rules of this file: pure, and made anew from all events each time, so that a row is never half changed. Secrets are numbers:
+ * the same number is the same secret. Every text of a peer is visible text, and cut.
+ */
+
+import { type Policy, parseScopes, readTokenResponse, toVisible } from '@reg/core';
+import type {
+  BegunStep,
+  CredentialStep,
+  ExchangedStep,
+  ObtainedStep,
+  RecordedSend,
+  RetryStep,
+  SentStep,
+  TranscriptStep,
+} from '@reg/core/transcript';
+import { type ReadField, readField } from './challenge.ts';
+import { duration } from './duration.ts';
+import { phraseOf } from './http.ts';
+import { compareScopes, type ScopeRow } from './scopes.ts';
+import { type Decision, decide } from './verdict.ts';
+
+/** What happens in a run. Times are epoch milliseconds of the client's clock. */
+export type RunEvent =
+  | {
+      readonly type: 'sent';
+      readonly to: 'registry' | 'authority';
+      readonly method: string;
+      readonly url: string;
+      readonly at: number;
+    }
+  | { readonly type: 'step'; readonly step: TranscriptStep };
+
+/** What a request carries to show who asks. */
+export type Carried =
+  | { readonly type: 'nothing' }
+  | { readonly type: 'untold' }
+  | { readonly type: 'basic'; readonly username: string; readonly secret: number }
+  | { readonly type: 'bearer'; readonly secret: number }
+  | { readonly type: 'form'; readonly username: string | null; readonly secret: number };
+
+export type Reply =
+  | {
+      readonly type: 'answer';
+      readonly status: number;
+      readonly phrase: string;
+      readonly tone: 'good' | 'asks' | 'bad';
+      /** What the server says of it. */
+      readonly said: readonly string[];
+      /** The token in it. */
+      readonly brings: number | null;
+      readonly tookMs: number;
+    }
+  | { readonly type: 'silence'; readonly code: string; readonly tookMs: number };
+
+export interface Message {
+  readonly number: number;
+  readonly to: 'registry' | 'authority';
+  readonly method: string;
+  readonly host: string;
+  readonly path: string;
+  /** What a token request asks for. */
+  readonly query: readonly (readonly [name: string, value: string])[];
+  readonly carried: Carried;
+  /** Milliseconds from the first request of the run. */
+  readonly sentMs: number;
+  /** `null` as long as none came. */
+  readonly reply: Reply | null;
+}
+
+export type Note =
+  | { readonly type: 'challenge'; readonly field: ReadField }
+  | { readonly type: 'decisions'; readonly realm: string; readonly decisions: readonly Decision[] }
+  | {
+      readonly type: 'token';
+      readonly secret: number;
+      readonly from: number;
+      readonly until: number;
+      readonly scopes: readonly ScopeRow[];
+      /** Whether the token server said what it granted. */
+      readonly told: boolean;
+    }
+  | { readonly type: 'remark'; readonly tone: 'plain' | 'good' | 'bad'; readonly text: string };
+
+/** A request with its answer, and what the page makes of it. */
+export interface Row {
+  readonly key: string;
+  /** `null` for what the page knew before it sent anything. */
+  readonly message: Message | null;
+  readonly notes: readonly Note[];
+}
+
+/** Where the page stands, for the names over the lanes. */
+export interface Story {
+  readonly rows: readonly Row[];
+  /** Host of the token server, once it is named. */
+  readonly authority: string | null;
+}
+
+/** Makes the rows of a run under `policy`. */
+export function tellStory(events: readonly RunEvent[], policy: Policy): Story {
+  const teller = new Teller(policy);
+  for (const event of events) teller.hear(event);
+  return teller.story();
+}
+
+interface Draft {
+  message: Message | null;
+  readonly notes: Note[];
+}
+
+class Teller {
+  readonly #policy: Policy;
+  readonly #rows: Draft[] = [];
+  /** The request that nobody has answered yet. */
+  #open: Draft | null = null;
+  #number = 0;
+  #start: number | null = null;
+  #authority: string | null = null;
+  /** URL of the registry's last challenge, which its realm is judged against. */
+  #challenger: string | null = null;
+
+  constructor(policy: Policy) {
+    this.#policy = policy;
+  }
+
+  hear(event: RunEvent): void {
+    if (event.type === 'sent') {
+      const { to, method, url, at } = event;
+      const about = { to, method, url, query: [], carried: { type: 'untold' } } as const;
+      this.#open = this.#add(this.#message(about, at, null));
+      return;
+    }
+    const { step } = event;
+    switch (step.phase) {
+      case 'probing':
+      case 'sending':
+        this.#answered(step);
+        break;
+      case 'posting':
+      case 'getting':
+        this.#exchanged(step);
+        break;
+      case 'credential':
+        this.#note(credentialNote(step));
+        break;
+      case 'begin':
+        this.#begun(step);
+        break;
+      case 'obtaining':
+        this.#obtained(step);
+        break;
+      case 'retry':
+        this.#retried(step);
+    }
+  }
+
+  story(): Story {
+    const rows = this.#rows.map(({ message, notes }, index) => ({ key: `row-${index}`, message, notes }));
+    return { rows, authority: this.#authority };
+  }
+
+  #answered(step: SentStep): void {
+    const { effect, answer: came, at } = step;
+    const tookMs = came.at - at;
+    if (came.type === 'no-response') {
+      this.#close(effect, at, silence(came.code, tookMs));
+      return;
+    }
+    const said = came.problems.map(({ code, message }) =>
+      visible([code, message].filter(Boolean).join(': ')),
+    );
+    const { status, headers, filtered } = came.head;
+    this.#close(effect, at, answer(status, said, null, tookMs));
+    const field = headers.filter(([name]) => name === 'www-authenticate').map(([, value]) => value);
+    if (status === 401 && field.length > 0) {
+      this.#challenger = effect.url;
+      this.#note({ type: 'challenge', field: readField(field) });
+    } else if (status === 401 && filtered === true) {
+      this.#bad(
+        'The browser does not show this page the challenge: the registry exposes no WWW-Authenticate.',
+      );
+    }
+    const remark = lastWord(step);
+    if (remark !== null) this.#note(remark);
+  }
+
+  #exchanged(step: ExchangedStep): void {
+    const { effect, answer: came, at, next } = step;
+    const tookMs = came.at - at;
+    if (came.type === 'no-response') {
+      this.#close(effect, at, silence(came.code, tookMs));
+      return;
+    }
+    const text = came.text ?? '';
+    const read = next === 'granted' ? readTokenResponse(text, came.sentAt) : null;
+    const token = read?.ok === true ? secretNumber(read.token) : null;
+    this.#close(
+      effect,
+      at,
+      answer(came.head.status, next === 'granted' ? [] : errorsOf(text), token, tookMs),
+    );
+    if (read?.ok !== true) return;
+    const asked = parseScopes(valuesOf(effect, 'scope').join(' '));
+    const { expiresAt, granted } = read;
+    this.#note({
+      type: 'token',
+      secret: token ?? 0,
+      from: came.sentAt,
+      until: expiresAt,
+      scopes: compareScopes(asked, granted),
+      told: granted !== null,
+    });
+  }
+
+  #begun({ need, credential, next }: BegunStep): void {
+    const { realm, registry } = need;
+    if (realm === null) return;
+    this.#authority = hostOf(realm);
+    const about = { registry: this.#challenger ?? registry, credential: credential !== null };
+    this.#note({ type: 'decisions', realm: visible(realm), decisions: decide(realm, about, this.#policy) });
+    if (next === 'failed') this.#bad('So nothing is sent there.');
+  }
+
+  #obtained({ answer: came, effect }: ObtainedStep): void {
+    if (came.type === 'refused') return;
+    const { grant, reuse } = came;
+    if (grant.from === 'credential') {
+      const basic = grant.authorization.scheme === 'basic';
+      const what = basic ? 'user name and password' : 'the ready token';
+      this.#note(plain(`Send ${what} to ${hostOf(effect.need.registry)} itself, and nowhere else.`));
+    } else if (reuse !== 'fresh') {
+      this.#note(plain('A token for this is at hand.'));
+    }
+  }
+
+  /** The step that tells of a token request tells of the last of several: of the others only this is known. */
+  #retried({ status, waitMs, at }: RetryStep): void {
+    const row = this.#open;
+    if (row?.message) {
+      const tookMs = at - (this.#start ?? at) - row.message.sentMs;
+      const reply = status === null ? silence('', tookMs) : answer(status, [], null, tookMs);
+      row.message = { ...row.message, reply };
+    }
+    this.#open = null;
+    this.#note(plain(`Ask again after ${duration(waitMs)}.`));
+  }
+
+  /** Gives the request that is under way its answer, and what is known of it now. */
+  #close(effect: RecordedSend, at: number, reply: Reply): void {
+    const about = {
+      to: effect.to,
+      method: effect.method,
+      url: effect.url,
+      query: effect.to === 'authority' ? parametersOf(effect) : [],
+      carried: carriedBy(effect),
+    };
+    const row = this.#open;
+    if (row?.message == null || row.message.to !== effect.to) {
+      this.#add(this.#message(about, at, reply));
+    } else {
+      const { number, sentMs } = row.message;
+      row.message = { ...this.#message(about, at, reply), number, sentMs };
+      this.#number = number;
+    }
+    this.#open = null;
+  }
+
+  #message(
+    about: Pick<Message, 'to' | 'method' | 'query' | 'carried'> & { readonly url: string },
+    at: number,
+    reply: Reply | null,
+  ): Message {
+    this.#start ??= at;
+    this.#number += 1;
+    const { to, method, url, query, carried } = about;
+    const { host, pathname } = new URL(url);
+    if (to === 'authority') this.#authority = visible(host);
+    return {
+      number: this.#number,
+      to,
+      method,
+      host: visible(host),
+      path: visible(pathname),
+      query,
+      carried,
+      sentMs: Math.max(0, at - this.#start),
+      reply,
+    };
+  }
+
+  #add(message: Message): Draft {
+    const row = { message, notes: [] };
+    this.#rows.push(row);
+    return row;
+  }
+
+  #note(note: Note): void {
+    const last = this.#rows.at(-1) ?? { message: null, notes: [] };
+    if (this.#rows.length === 0) this.#rows.push(last);
+    last.notes.push(note);
+  }
+
+  #bad(text: string): void {
+    this.#note({ type: 'remark', tone: 'bad', text });
+  }
+}
+
+const plain = (text: string): Note => ({ type: 'remark', tone: 'plain', text });
+
+/** What an answer comes to, where no more is asked. */
+function lastWord({ next, effect, answer: came }: SentStep): Note | null {
+  if (came.type !== 'response' || next !== 'answered') return null;
+  const { status } = came.head;
+  const carried = effect.authorization !== null;
+  if (status < 400) {
+    const text = carried
+      ? 'The registry takes it. This is its answer.'
+      : 'The registry asks for nothing. This is its answer.';
+    return { type: 'remark', tone: 'good', text };
+  }
+  const text =
+    status === 401 || status === 403
+      ? 'This is the registry’s last word.'
+      : 'This is the registry’s answer, and not about authorization.';
+  return { type: 'remark', tone: 'bad', text };
+}
+
+function credentialNote({ found }: CredentialStep): Note {
+  switch (found?.type) {
+    case undefined:
+    case 'anonymous':
+      return plain('No credential was given: ask as nobody.');
+    case 'password':
+      return plain('The credential is a user name and a password, given on this page.');
+    case 'identity':
+      return plain('The credential is an identity token, given on this page.');
+    case 'registry':
+      return plain('The credential is a ready token, given on this page.');
+  }
+}
+
+function carriedBy({ authorization, form }: RecordedSend): Carried {
+  if (authorization?.scheme === 'basic') {
+    const { username, password } = authorization;
+    return { type: 'basic', username: visible(username), secret: secretNumber(password) };
+  }
+  if (authorization?.scheme === 'bearer')
+    return { type: 'bearer', secret: secretNumber(authorization.token) };
+  const secret = form?.find(([, value]) => isSecret(value));
+  if (secret === undefined) return { type: 'nothing' };
+  const username = form?.find(([name]) => name === 'username')?.[1];
+  return {
+    type: 'form',
+    username: username === undefined ? null : visible(username),
+    secret: secretNumber(secret[1]),
+  };
+}
+
+/** Without what is shown as carried. */
+function parametersOf({ url, form }: RecordedSend): readonly (readonly [string, string])[] {
+  const all = form ?? [...new URL(url).searchParams];
+  return all
+    .filter(([name, value]) => !isSecret(value) && name !== 'username')
+    .slice(0, 12)
+    .map(([name, value]) => [visible(name), visible(value)]);
+}
+
+function valuesOf({ url, form }: RecordedSend, name: string): readonly string[] {
+  const all = form ?? [...new URL(url).searchParams];
+  return all.filter(([key]) => key === name).map(([, value]) => value);
+}
+
+const mark = 'redacted-';
+
+function isSecret(text: string): boolean {
+  return text.startsWith(mark);
+}
+
+/** The number of a secret; 0 for one that is not told apart from others. */
+function secretNumber(name: string): number {
+  const number = isSecret(name) ? Number(name.slice(mark.length)) : 0;
+  return Number.isInteger(number) ? number : 0;
+}
+
+function answer(
+  status: number,
+  said: readonly string[],
+  brings: number | null,
+  tookMs: number,
+): Reply & { type: 'answer' } {
+  const tone = status === 401 ? 'asks' : status < 400 ? 'good' : 'bad';
+  return { type: 'answer', status, phrase: phraseOf(status), tone, said: said.slice(0, 3), brings, tookMs };
+}
+
+function silence(code: string, tookMs: number): Reply {
+  return { type: 'silence', code: visible(code), tookMs };
+}
+
+/** What a token server says in place of a token: the core's words for the failure tell the rest. */
+function errorsOf(text: string): readonly string[] {
+  return text === '' ? [] : [visible(text)];
+}
+
+function hostOf(url: string): string {
+  return visible(URL.canParse(url) ? new URL(url).host : url);
+}
+
+/** A line or two of anything is enough to recognise it. */
+const longest = 300;
+
+function visible(text: string): string {
+  const shown = toVisible(text.slice(0, longest));
+  return text.length > longest ? `${shown}…` : shown;
+}
