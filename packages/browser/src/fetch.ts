@@ -29,10 +29,14 @@ import { type Call, createSend } from './send.ts';
  */
 export function createRegistryFetch(options: RegistryFetchOptions = {}): typeof fetch {
   const inBrowser = isBrowser();
-  const { fetch = globalThis.fetch, userAgent = inBrowser ? null : 'reg-browser', ...core } = options;
+  const {
+    fetch: platforms = globalThis.fetch,
+    userAgent = inBrowser ? null : 'reg-browser',
+    ...core
+  } = options;
   const redirects = { mode: inBrowser ? 'platform' : 'judge', ...core.policy?.redirects } as const;
   const policy = { ...core.policy, redirects };
-  const send = createSend(fetch, userAgent, policy.deadlineMs ?? defaultPolicy.deadlineMs);
+  const send = createSend(platforms, userAgent, policy.deadlineMs ?? defaultPolicy.deadlineMs);
   const authorizer = createAuthorizer<Response, Call>({ ...core, policy, send });
 
   return async (input, init) => {
