@@ -37,6 +37,8 @@ test.each([
   ['[::1]:5000', 'http://[::1]:5000/v2/', '[::1]:5000', '[::1]:5000'],
   ['https://localhost:5000', 'https://localhost:5000/v2/', 'localhost:5000', 'https://localhost:5000'],
   ['http://r.example', 'http://r.example/v2/', 'r.example', 'http://r.example'],
+  // No reference can have it; a URL spells it.
+  ['https://a_b:5000', 'https://a_b:5000/v2/', 'a_b:5000', 'https://a_b:5000'],
 ])('%s is the registry at %s', (text, url, registry, shown) => {
   const target = registryTarget(text, {});
   expect(target).toEqual({ url: new URL(url), registry, shown, short: null });

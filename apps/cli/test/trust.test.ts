@@ -62,6 +62,8 @@ describe('reg trust', () => {
     ],
     ['localhost:5000', 'http://localhost:5001', 'http://localhost:5000', 'http://localhost:5001'],
     ['http://registry.lab:5000', 'https://auth.lab', 'http://registry.lab:5000', 'https://auth.lab'],
+    // Names of containers, which no reference can have.
+    ['http://my_registry:5000', 'https://my_auth', 'http://my_registry:5000', 'https://my_auth'],
   ])('%s %s is %s and %s', async (registry, realm, ...origins) => {
     const { reg, read } = homeFor();
     expect(await reg(['trust', 'add', registry, realm])).toMatchObject({ code: 0 });
@@ -96,6 +98,8 @@ describe('reg trust', () => {
     [['registry.example', 'https://registry.example'], 'needs no trust'],
     [['registry.example/team', 'https://auth.example'], 'whole registry'],
     [['reg\u0007istry.example', 'https://auth.example'], 'no host name'],
+    [['my_registry', 'https://auth.example'], 'no host name'],
+    [['registry.example', 'http://my_auth:5001'], 'plain http'],
     [['registry.example'], 'missing required argument'],
   ])('%j is a usage error', async (args, message) => {
     const { reg, read } = homeFor();

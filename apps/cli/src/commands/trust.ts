@@ -5,10 +5,10 @@
  * say a thing twice is no error.
  */
 
-import { endpoint, type RealmPair, toVisible } from '@reg/core';
+import { type RealmPair, toVisible } from '@reg/core';
 import { addTrust, loadTrust, removeTrust, TrustError, trustFile } from '@reg/node/network';
 import { shownPlace } from '../credentials/place.ts';
-import { registryTarget } from '../registry/argument.ts';
+import { registryIn, registryTarget } from '../registry/argument.ts';
 import type { CommonOptions } from '../registry/options.ts';
 import { ownerOf } from '../registry/owner.ts';
 import { Complaint, usage } from '../report/complaint.ts';
@@ -79,10 +79,9 @@ function readRealm(text: string): string {
 
 /** Refuses a pair that changes nothing: no pair lets a credential travel for all to read, and none is needed within an origin. */
 function checkUse({ registry, realm }: RealmPair, shown: string): void {
-  const { protocol, host } = new URL(realm);
+  const url = new URL(realm);
   // A host of this machine speaks http unless told otherwise.
-  const isHere = endpoint({ registry: host }, 'ping').protocol === 'http:';
-  if (protocol === 'http:' && !isHere) {
+  if (url.protocol === 'http:' && registryIn({ url, registry: url.host }, {}) !== url.host) {
     throw usage(
       `${realm} is plain http, where everyone on the way can read a password; trust does not change that, and it would not be sent`,
       `reg login ${quote(shown)} --plain-http --trust-realm ${quote(realm)}   # where the network in between is yours`,

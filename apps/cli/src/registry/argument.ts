@@ -82,10 +82,22 @@ export function registryTarget(text: string, options: ConnectionOptions): Target
     );
   }
   const written = url?.host ?? text.slice(0, orEnd(text, text.indexOf('/')));
-  const insecure = url === null ? schemeFor(options) : { insecure: url.protocol === 'http:' };
-  const ping = reading(text, () => endpoint({ registry: written }, 'ping', insecure));
+  const ping =
+    url === null
+      ? reading(text, () => endpoint({ registry: written }, 'ping', schemeFor(options)))
+      : pingAt(url);
   const target = { url: ping, registry: nameOf(ping, written), short: null };
   return { ...target, shown: registryIn(target, options) };
+}
+
+/** A URL may have a host that no reference can have, as one with a `_`. */
+function pingAt(url: URL): URL {
+  try {
+    return endpoint({ registry: url.host }, 'ping', { insecure: url.protocol === 'http:' });
+  } catch (error) {
+    if (isInvalidReference(error)) return new URL('/v2/', url);
+    throw error;
+  }
 }
 
 /** The registry of `target` as it is written in a command that has `options`: its name, or its origin if that says more. */
@@ -96,7 +108,6 @@ export function registryIn(
   try {
     return endpoint({ registry }, 'ping', schemeFor(options)).origin === url.origin ? registry : url.origin;
   } catch (error) {
-    // A URL may have a host that no reference can have.
     if (isInvalidReference(error)) return url.origin;
     throw error;
   }
