@@ -429,6 +429,7 @@ describe('redacted', () => {
           'host',
           'location',
           'source',
+          'line',
         ];
         return fixed.includes(key) && !value.includes('/blob') ? value : `${value}/${secret}`;
       }

@@ -243,6 +243,8 @@ describe('a file that is anything', () => {
       ['hint'],
       ['steps', 0, 'answer', 'head', 'status'],
       ['steps', 0, 'answer', 'head', 'headers', 0, 1],
+      ['steps', 0, 'answer', 'head', 'filtered'],
+      ['steps', 0, 'answer', 'head', 'known'],
       ['steps', 0, 'effect', 'url'],
       ['steps', 0, 'next'],
       ['steps', 2, 'need', 'realm'],

@@ -13,7 +13,7 @@ import type { ExchangeAnswer, Granted, HandshakeAnswer, Obtain, Refused } from '
 import { beginExchange, stepExchange } from '../src/exchange.ts';
 import type { Authorization, Grant, Need } from '../src/grant.ts';
 import { type Hint, start, step } from '../src/handshake.ts';
-import type { HeaderList, RegistryRequest } from '../src/message.ts';
+import type { Head, HeaderList, RegistryRequest } from '../src/message.ts';
 import { completePolicy, type Policy } from '../src/policy.ts';
 import { readProblems } from '../src/problem.ts';
 import { Secret } from '../src/secret.ts';
@@ -141,6 +141,8 @@ interface RegistryAnswer {
   readonly location: string;
   readonly spelling: Spelling;
   readonly silent: boolean;
+  /** A platform that shows what is exposed alone; `known` is what the caller knows of a challenge. */
+  readonly shown: 'all' | 'exposed' | 'nothing' | 'known';
 }
 
 interface TokenAnswer {
@@ -154,15 +156,16 @@ interface TokenAnswer {
 const seldom = fc.nat(15).map((n) => n === 0);
 
 const registryAnswer: fc.Arbitrary<RegistryAnswer> = fc.record({
-  status: fc.constantFrom(200, 200, 401, 401, 401, 401, 403, 400, 404, 302, 307, 500),
+  status: fc.constantFrom(200, 200, 401, 401, 401, 401, 403, 400, 404, 302, 307, 500, 0),
   challenges: fc.array(challenge, { maxLength: 2 }),
   location,
   spelling,
   silent: seldom,
+  shown: fc.constantFrom('all', 'all', 'all', 'all', 'exposed', 'nothing', 'known'),
 });
 
 const tokenAnswer: fc.Arbitrary<TokenAnswer> = fc.record({
-  status: fc.constantFrom(200, 200, 200, 200, 400, 401, 403, 404, 405, 429, 302, 503),
+  status: fc.constantFrom(200, 200, 200, 200, 400, 401, 403, 404, 405, 429, 302, 503, 0),
   body: fc.constantFrom(
     '{"token":"{token}","expires_in":300}',
     '{"access_token":"{token}","expires_in":"60","scope":"repository:a/b:pull","refresh_token":"refresh-CANARY"}',
@@ -327,8 +330,10 @@ class World {
       return { type: 'no-response', at, phase: 'head', code: 'ECONNRESET', message };
     }
     const echo = spell(given.spelling, this.#last);
+    const challenges = given.challenges.map((c) => c.replaceAll('{secret}', echo));
+    const isShown = given.shown === 'all' || given.shown === 'exposed';
     const headers: [string, string][] = [
-      ...given.challenges.map((c): [string, string] => ['www-authenticate', c.replaceAll('{secret}', echo)]),
+      ...(isShown ? challenges : []).map((c): [string, string] => ['www-authenticate', c]),
       ['content-type', 'application/json'],
       ['x-echo', 'CANARY-header'],
       ['set-cookie', 'sid=CANARY-cookie'],
@@ -342,7 +347,13 @@ class World {
     const body = JSON.stringify({ errors: [{ code: 'UNAUTHORIZED', message: `you sent ${echo}` }] });
     this.#recorder.body(body.slice(0, 4096));
     const problems = given.status >= 400 ? readProblems(body) : [];
-    return { type: 'response', at, head: { status: given.status, headers }, problems };
+    const head: Head = {
+      status: given.status,
+      headers,
+      ...(given.shown === 'all' ? {} : { filtered: true }),
+      ...(given.shown === 'known' && given.status === 401 ? { known: challenges.join(', ') } : {}),
+    };
+    return { type: 'response', at, head, problems };
   }
 
   obtain({ need }: Obtain): Granted | Refused {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Timing } from '../src/message.ts';
+import type { Head, Timing } from '../src/message.ts';
 import { defaultPolicy } from '../src/policy.ts';
 import { parseScopes } from '../src/scope.ts';
 import {
@@ -19,6 +19,7 @@ import {
   basic,
   bearer,
   begun,
+  challenge,
   exchanged,
   found,
   granted,
@@ -169,6 +170,18 @@ describe('toText', () => {
     const text = toText(transcript([sent(0, 'failed', { answer: silence })]));
     expect(text).toContain('   ← no response (connect, ECONNREFUSED: connect ECONNREFUSED) after 38 ms\n');
     expect(text).toContain('\n1 request  38 ms   result: no response');
+  });
+
+  test('a redirect that the platform hides is none with a status of 0', () => {
+    const text = toText(transcript([sent(0, 'answered')]));
+    expect(text).toContain('   ← redirect, hidden by the platform  38 ms');
+  });
+
+  test('what the caller knows of a hidden challenge is told apart from what was sent', () => {
+    const t = transcript([sent(401, 'obtaining', { answer: hidden(401, { known: challenge }) })]);
+    for (const brief of [true, false]) {
+      expect(toText(t, { brief })).toContain(`     known, for a hidden www-authenticate: ${challenge}\n`);
+    }
   });
 
   test("a caller's own Authorization is neither shown nor missed", () => {
@@ -437,6 +450,17 @@ describe('why a token server may see the credential', () => {
   });
 });
 
+/** An answer of which a platform shows what is exposed alone. */
+function hidden(status: number, rest: Partial<Head> = {}): RecordedResponse {
+  return {
+    type: 'response',
+    at: 1_038,
+    head: { status, headers: [], filtered: true, ...rest },
+    problems: [],
+    body: null,
+  };
+}
+
 /** What is said about the steps, line by line. */
 function meaning(steps: readonly TranscriptStep[]): string {
   const lines = toText(transcript(steps)).split('\n');
@@ -503,6 +527,32 @@ describe('what each step means', () => {
     ],
     ['a record that ends there', [sent(401, 'obtaining')], 'the registry wants to know who asks'],
     ['a challenge that is not answered', [sent(401, 'failed')], 'this is not answered'],
+    [
+      'a challenge that is hidden, of a ping and of a request',
+      [sent(401, 'failed', { answer: hidden(401) }), sent(401, 'answered', { answer: hidden(401) })],
+      'what the registry wants is hidden from this page\n' +
+        'what the registry wants is hidden from this page, and this is its last word',
+    ],
+    [
+      'one that the caller knows, or that is shown, is no secret',
+      [
+        sent(401, 'failed', { answer: hidden(401, { known: challenge }) }),
+        sent(401, 'failed', { answer: hidden(401, { headers: [['www-authenticate', challenge]] }) }),
+        sent(403, 'answered', { answer: hidden(403) }),
+      ],
+      'this is not answered\nthis is not answered\nthis is the registry’s last word',
+    ],
+    [
+      'a redirect that is hidden',
+      [
+        sent(0, 'failed'),
+        sent(0, 'answered'),
+        sent(0, 'sending', { phase: 'probing' }),
+        exchanged(0, '', 'failed'),
+      ],
+      'where it leads is hidden: only the platform could follow\n'.repeat(2) +
+        'the registry does not ask at its door: send the request itself\nthe token server gives no token',
+    ],
     ['no response', [sent(0, 'failed', { answer: silence })], 'no response came'],
     ['an open registry', [sent(200, 'answered')], 'the registry asks for nothing: this is its answer'],
     [
@@ -722,6 +772,9 @@ test('every kind of step goes through JSON and back', () => {
     begun({ credential: null }),
     found({ found: null }),
     sent(0, 'failed', { answer: silence }),
+    sent(0, 'answered'),
+    sent(401, 'answered', { answer: hidden(401) }),
+    sent(401, 'obtaining', { answer: hidden(401, { known: challenge }) }),
   ];
   expect(fromJson(toJson(transcript(steps))).steps).toEqual(steps);
 });
@@ -782,6 +835,12 @@ describe('toMermaid', () => {
     expect(toMermaid(transcript([]))).toBe('sequenceDiagram\n    autonumber\n    participant C as client');
   });
 
+  test('a redirect that the platform hides', () => {
+    expect(toMermaid(transcript([sent(0, 'answered')]))).toContain(
+      'S1-->>C: redirect, hidden by the platform',
+    );
+  });
+
   test('whatever a peer says stays a label (the grammar of a diagram of ours, line by line)', () => {
     const evil =
       'x; end\n%%{init: {}}%%\n    C->>C: "<img src=x onerror=alert(1)>" #35; `$' +
@@ -824,7 +883,18 @@ describe('toHar', () => {
     const posted = exchanged(200, '{}', 'granted', {
       effect: send({ to: 'authority', method: 'POST', body: 'form', form: [['grant_type', 'password']] }),
     });
-    for (const t of [whole, transcript([]), transcript([evil, silent, posted])]) checkHar(har(t));
+    for (const t of [whole, transcript([]), transcript([evil, silent, posted, sent(0, 'answered')])])
+      checkHar(har(t));
+  });
+
+  test('a redirect that the platform hides has the status that browsers give it, and says so', () => {
+    const [entry] = har(transcript([sent(0, 'answered')])).log.entries;
+    expect(entry?.response).toMatchObject({
+      status: 0,
+      statusText: 'redirect, hidden by the platform',
+      redirectURL: '',
+    });
+    expect(entry?.response).not.toHaveProperty('_error');
   });
 
   test('requests, responses and times of the whole workflow', () => {

@@ -6,6 +6,7 @@
  */
 
 import { type Need, readTokenResponse } from '../grant.ts';
+import { type Head, headerValue } from '../message.ts';
 import type { Policy } from '../policy.ts';
 import { judgeRealm, type ReleaseReason } from '../realm.ts';
 import { coversScopes, formatScopes, missingScopes, parseScopes, type Scope } from '../scope.ts';
@@ -50,6 +51,7 @@ function explainSent(step: SentStep, steps: readonly TranscriptStep[], index: nu
   const { effect, answer, next } = step;
   if (answer.type === 'no-response') return 'no response came';
   const { status } = answer.head;
+  if (status === 0 && next !== 'sending') return 'where it leads is hidden: only the platform could follow';
   const following = stepAfter('handshake', steps, index);
   const carried = effect.authorization !== null;
   const source = mountSource(effect);
@@ -62,13 +64,27 @@ function explainSent(step: SentStep, steps: readonly TranscriptStep[], index: nu
     case 'sending':
       return explainAgain(step, status, following);
     case 'failed':
-      return 'this is not answered';
+      return isHidden(answer.head)
+        ? 'what the registry wants is hidden from this page'
+        : 'this is not answered';
     default:
+      if (isHidden(answer.head))
+        return 'what the registry wants is hidden from this page, and this is its last word';
       if (status === 401 || status === 403) return 'this is the registry’s last word';
       if (status >= 400) return 'this is the registry’s answer, and not about authorization';
       if (status === 202 && source !== null) return explainUpload(source, steps, index);
       return `${carried ? 'the registry takes it' : 'the registry asks for nothing'}: this is its answer`;
   }
+}
+
+/** A 401 whose challenge the platform does not show, and nobody knows. */
+function isHidden({ status, headers, filtered, known }: Head): boolean {
+  return (
+    status === 401 &&
+    filtered === true &&
+    known === undefined &&
+    headerValue(headers, 'www-authenticate') === null
+  );
 }
 
 function explainNeed({ need, replacing }: ObtainedStep['effect'], carried: boolean): string {
@@ -164,7 +180,7 @@ function explainExchanged(step: ExchangedStep, steps: readonly TranscriptStep[],
   const { status } = answer.head;
   if (next === 'granted') return explainGranted(effect, answer);
   if (next === 'failed') {
-    if (status < 300) return 'that is no token';
+    if (status > 0 && status < 300) return 'that is no token';
     return status === 401 && isSigned(effect)
       ? 'the token server refuses the credential'
       : 'the token server gives no token';

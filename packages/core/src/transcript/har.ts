@@ -105,7 +105,7 @@ function responseOf({ answer }: Leg): object {
   const content = { size: -1, mimeType: firstValue(headers, 'content-type') };
   const response = {
     status,
-    statusText: reasonPhrase(status),
+    statusText: silent ? '' : reasonPhrase(status),
     httpVersion: 'unknown',
     cookies: [],
     headers: fieldsOf(headers),

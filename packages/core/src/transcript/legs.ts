@@ -78,12 +78,18 @@ export function originOf(url: string): string {
   return URL.canParse(url) ? new URL(url).origin : url;
 }
 
+/** A status with its reason phrase; of 0, which nobody sent, what it stands for. */
+export function statusWords(status: number): string {
+  return status === 0 ? reasonPhrase(status) : `${status} ${reasonPhrase(status)}`.trim();
+}
+
 /** The reason phrase of a status (RFC 9110 §15), which HTTP/2 leaves out, or `''`. */
 export function reasonPhrase(status: number): string {
   return phrases.get(status) ?? '';
 }
 
 const phrases: ReadonlyMap<number, string> = new Map([
+  [0, 'redirect, hidden by the platform'],
   [200, 'OK'],
   [201, 'Created'],
   [202, 'Accepted'],

@@ -7,7 +7,7 @@
 
 import { toVisible } from '../visible.ts';
 import { explain, explainClaims } from './explain.ts';
-import { authorizationText, isLeg, type Leg, originOf, parametersOf, reasonPhrase } from './legs.ts';
+import { authorizationText, isLeg, type Leg, originOf, parametersOf, statusWords } from './legs.ts';
 import { maskNames } from './secrets.ts';
 import type { RecordedSend, Transcript } from './transcript.ts';
 
@@ -29,7 +29,7 @@ export function toMermaid(transcript: Transcript): string {
       const { answer } = step;
       const silent = answer.type === 'no-response';
       lines.push(`    C->>${id}: ${label(requestWords(step.effect))}`);
-      const reply = silent ? `no response (${answer.code})` : replyWords(answer.head.status);
+      const reply = silent ? `no response (${answer.code})` : statusWords(answer.head.status);
       lines.push(`    ${id}${silent ? '--x' : '-->>'}C: ${label(reply)}`);
     }
     for (const meaning of [explain(step, index, transcript), explainClaims(step)]) {
@@ -69,10 +69,6 @@ function requestWords(effect: RecordedSend): string {
   const asked = parametersOf(effect).map(([name, value]) => `${name}=${value}`);
   const path = to === 'authority' ? [pathname, ...asked].join(' ') : pathname + search;
   return `${method} ${path}${authorization === null ? '' : `, ${authorizationText(authorization)}`}`;
-}
-
-function replyWords(status: number): string {
-  return `${status} ${reasonPhrase(status)}`.trim();
 }
 
 function hostOf(origin: string): string {

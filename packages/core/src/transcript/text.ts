@@ -10,7 +10,7 @@ import type { Failure } from '../failure.ts';
 import type { HeaderList, Timing } from '../message.ts';
 import { toVisible } from '../visible.ts';
 import { explain, explainClaims, missingFrom } from './explain.ts';
-import { authorizationText, isLeg, type Leg, origins, parametersOf, reasonPhrase } from './legs.ts';
+import { authorizationText, isLeg, type Leg, origins, parametersOf, statusWords } from './legs.ts';
 import { masked, maskNames } from './secrets.ts';
 import type {
   RecordedAuthorization,
@@ -130,11 +130,12 @@ class Page {
       this.line(REPLY, 'bad', `no response (${phase}, ${code}: ${message}) after ${took}`);
       return;
     }
-    const { status, headers } = answer.head;
-    const line = this.#paint(status < 400 ? 'good' : 'bad', `${status} ${reasonPhrase(status)}`.trim());
+    const { status, headers, known } = answer.head;
+    const line = this.#paint(status < 400 ? 'good' : 'bad', statusWords(status));
     const split = splitOf(answer.timing === undefined ? [] : [answer.timing]);
     this.#lines.push(`${REPLY}${line}${this.#paint('faint', `  ${took}${split}`)}`);
     if (answer.address === 'unchecked') this.line(FIELD, 'faint', 'from an address that nobody checked');
+    if (known !== undefined) this.#field('known, for a hidden www-authenticate', known);
     if (this.#brief) {
       this.#fields(headers.filter(([name, value]) => isTelling(name, value)));
       this.#gist(answer);
@@ -250,7 +251,7 @@ function resultOf({ steps, failure }: Transcript): Result {
   const { effect, answer } = last;
   if (answer.type === 'no-response') return { role: 'bad', text: 'result: no response' };
   const { status } = answer.head;
-  if (status >= 400) return { role: 'bad', text: `result: ${status} ${reasonPhrase(status)}`.trim() };
+  if (status >= 400) return { role: 'bad', text: `result: ${statusWords(status)}` };
   const asked = steps.some((step) => step.phase === 'obtaining') || effect.authorization !== null;
   return { role: 'good', text: asked ? 'result: authorized' : 'result: open' };
 }
