@@ -15,7 +15,7 @@ import {
 } from './operations.ts';
 import { type Ask, type Channel, connectPeer } from './peer.ts';
 
-export type { FetchOptions } from '../conformance/contract.ts';
+export type { FetchInit, FetchOptions } from '../conformance/contract.ts';
 export type { Channel } from './peer.ts';
 
 /** A response whose headers can be listed, as those of every platform can. */

@@ -1,0 +1,185 @@
+/**
+ * The runtimes, and how each is started as a guest.
+ *
+ * Rules of this file: a guest gets the permissions it needs and no environment but a PATH; what it prints is kept, since it may
+ * hold a secret or the reason why nothing came of it; it ends when it is told to, or has the process end it.
+ */
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+import { dist } from './bundle.ts';
+
+export type Package = '@reg/core' | '@reg/browser' | '@reg/node';
+
+/** A guest that was started. */
+export interface Guest {
+  /** Resolves when it ended by itself, with why. */
+  readonly ended: Promise<string>;
+  stop(): Promise<void>;
+}
+
+export interface Runtime {
+  readonly name: string;
+  readonly packages: readonly Package[];
+  /** Has a guest do the job that `bridge` names, at `page` if it is a page. `heard` is told all it prints. */
+  start(bridge: string, heard: (text: string) => void, page: string): Promise<Guest>;
+}
+
+const require = createRequire(import.meta.url);
+const modules = fileURLToPath(new URL('node_modules', import.meta.url));
+
+/** Binaries by runtime; `null` is the Node that runs this. */
+export const binaries = {
+  node22: join(modules, 'node22/bin/node'),
+  node24: process.execPath,
+  node26: join(modules, 'node26/bin/node'),
+  bun: join(modules, 'bun/bin/bun.exe'),
+  deno: join(modules, '.bin/deno'),
+  workerd: join(modules, '.bin/workerd'),
+  chromium: '/usr/bin/chromium',
+} as const;
+
+const everywhere: readonly Package[] = ['@reg/core', '@reg/browser'];
+
+/** In the order of the table. */
+export const runtimes: readonly Runtime[] = [
+  ...(['22', '24', '26'] as const).map(
+    (major): Runtime => ({
+      name: `Node ${major}`,
+      packages: [...everywhere, '@reg/node'],
+      start: (bridge, heard) => {
+        const script = bridge.endsWith('/node') ? 'process-node.js' : 'process.js';
+        return startProcess(binaries[`node${major}`], [join(dist, script), bridge], heard);
+      },
+    }),
+  ),
+  {
+    name: `Bun ${versionOf('bun')}`,
+    packages: everywhere,
+    start: (bridge, heard) => startProcess(binaries.bun, [join(dist, 'process.js'), bridge], heard),
+  },
+  {
+    name: `Deno ${versionOf('deno')}`,
+    packages: everywhere,
+    start: (bridge, heard) =>
+      startProcess(
+        binaries.deno,
+        [
+          'run',
+          '--no-config',
+          '--no-lock',
+          '--no-prompt',
+          '--allow-net=127.0.0.1',
+          join(dist, 'process.js'),
+          bridge,
+        ],
+        heard,
+      ),
+  },
+  { name: `workerd ${versionOf('workerd')}`, packages: everywhere, start: startWorker },
+  { name: 'Chromium', packages: everywhere, start: startPage },
+];
+
+function versionOf(name: string): string {
+  return require(`${name}/package.json`).version;
+}
+
+/** Starts a program without an environment, to be stopped by its id. */
+export async function startProcess(
+  file: string,
+  args: readonly string[],
+  heard: (text: string) => void,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Guest & { readonly control: NodeJS.ReadableStream }> {
+  const child = spawn(file, args, {
+    env: { PATH: process.env['PATH'], HOME: dist, DENO_NO_UPDATE_CHECK: '1', ...environment },
+    cwd: dist,
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+  });
+  let printed = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on('data', (chunk) => {
+      printed += chunk;
+      heard(String(chunk));
+    });
+  }
+  const ended = new Promise<string>((resolve) => {
+    child.on('error', (error) => resolve(String(error)));
+    child.on('close', (code, signal) =>
+      resolve(`${file} ended with ${signal ?? code}: ${printed.slice(-2_000)}`),
+    );
+  });
+  return {
+    ended,
+    control: child.stdio[3] as NodeJS.ReadableStream,
+    async stop() {
+      child.kill('SIGKILL');
+      await ended;
+    },
+  };
+}
+
+async function startWorker(bridge: string, heard: (text: string) => void): Promise<Guest> {
+  const config = join(dist, 'worker.capnp');
+  await writeFile(config, workerConfig);
+  // It says on the descriptor 3 at which port it listens.
+  const args = ['serve', config, '--socket-addr=http=127.0.0.1:0', '--control-fd=3'];
+  const guest = await startProcess(binaries.workerd, args, heard);
+  const [line] = await Promise.race([
+    once(createInterface({ input: guest.control }), 'line'),
+    guest.ended.then((why) => Promise.reject(new Error(why))),
+  ]);
+  const { port } = JSON.parse(String(line));
+  // The request lasts as long as the job.
+  fetch(`http://127.0.0.1:${port}/?bridge=${encodeURIComponent(bridge)}`).catch(() => {});
+  return guest;
+}
+
+const workerConfig = `using Workerd = import "/workerd/workerd.capnp";
+
+const config :Workerd.Config = (
+  services = [
+    (name = "guest", worker = (
+      modules = [(name = "worker.js", esModule = embed "worker.js")],
+      compatibilityDate = "2026-11-01",
+      globalOutbound = "loopback",
+    )),
+    (name = "loopback", network = (allow = ["public", "private", "local"])),
+  ],
+  sockets = [(name = "http", http = (), service = "guest")],
+);
+`;
+
+const chromiumArgs = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+async function startPage(bridge: string, heard: (text: string) => void, at: string): Promise<Guest> {
+  if (!existsSync(binaries.chromium)) throw new Error(`no ${binaries.chromium}: apt-get install chromium`);
+  const browser = await chromium.launch({
+    executablePath: binaries.chromium,
+    args: chromiumArgs,
+    timeout: 120_000,
+  });
+  const page = await browser.newPage();
+  page.on('console', (message) => heard(message.text()));
+  const ended = new Promise<string>((resolve) => {
+    page.on('pageerror', (error) => resolve(`the page failed: ${error}`));
+    browser.on('disconnected', () => resolve('Chromium ended'));
+  });
+  await page.goto(`${at}?bridge=${encodeURIComponent(bridge)}`);
+  return { ended, stop: () => browser.close() };
+}
