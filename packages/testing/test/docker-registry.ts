@@ -25,6 +25,8 @@ const debianPackage = {
   'docker-credential-pass': 'golang-docker-credential-helpers',
   pass: 'pass',
   gpg: 'gnupg',
+  nginx: 'nginx-light',
+  caddy: 'caddy',
   tmux: 'tmux',
   zsh: 'zsh',
   fish: 'fish',

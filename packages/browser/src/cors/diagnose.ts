@@ -110,10 +110,9 @@ const mendable: readonly CorsVerdict[] = [
 
 function diagnosisOf(finding: Finding, { url, page, facts }: Facts): CorsDiagnosis {
   const { verdict, server } = finding;
-  const challenged = facts.some(({ server, status }) => server === 'registry' && status === 401);
   const fixes =
     server !== null && finding.url !== null && mendable.includes(verdict)
-      ? fixesFor(server, finding.url, page, challenged)
+      ? fixesFor(server, finding.url, page)
       : null;
   return {
     url: url.href,

@@ -38,15 +38,9 @@ export function allowedOrigin(page: string | null): string {
  * The configurations that let `page` use `server`.
  *
  * @param url what was asked of it
- * @param challenged whether it wants a login
  * @returns `null` when a configuration cannot hold the URL as it stands
  */
-export function fixesFor(
-  server: CorsServer,
-  url: URL,
-  page: string | null,
-  challenged: boolean,
-): CorsFixes | null {
+export function fixesFor(server: CorsServer, url: URL, page: string | null): CorsFixes | null {
   const path = server === 'registry' ? url.pathname.slice(0, url.pathname.indexOf('/v2/') + 4) : url.pathname;
   if (!isPlain(url.origin) || !isPlain(path) || path.includes('[')) return null;
   const place: Place = { upstream: url.origin, path, exact: server === 'token-server' };
@@ -59,11 +53,11 @@ export function fixesFor(
   ];
   const ofRegistry = server === 'registry';
   return {
-    distribution: ofRegistry ? distribution(cors, challenged) : null,
+    distribution: ofRegistry ? distribution(cors) : null,
     nginx: nginx(cors, place),
     caddy: caddy(cors, place),
     traefik: traefik(allowedOrigin(page), place),
-    zot: ofRegistry ? zot(allowedOrigin(page), url, challenged) : null,
+    zot: ofRegistry ? zot(allowedOrigin(page), url) : null,
   };
 }
 
@@ -77,7 +71,7 @@ interface Place {
   readonly exact: boolean;
 }
 
-function distribution(cors: Cors, challenged: boolean): CorsFix {
+function distribution(cors: Cors): CorsFix {
   return {
     lines: block(
       'http:',
@@ -85,9 +79,7 @@ function distribution(cors: Cors, challenged: boolean): CorsFix {
       ...cors.map(([name, value]) => `    ${name}: ['${value}']`),
       '    Vary: [Origin]',
     ),
-    note: challenged
-      ? 'Into config.yml, beside what http.headers has. Not enough here: it asks for a login before it answers OPTIONS, whatever its configuration, so that a page can sign in only through a proxy that answers OPTIONS by itself, and then the lines of the proxy are all it needs.'
-      : 'Into config.yml, beside what http.headers has. Enough as long as it asks nobody for a login: from then on it asks for one before it answers OPTIONS, and needs a proxy before it.',
+    note: 'Into config.yml, beside what http.headers has. Enough as long as it asks nobody for a login: if it does, it asks for one before it answers OPTIONS, whatever its configuration, and a page can sign in only through a proxy that answers OPTIONS by itself; then it needs the lines of the proxy alone.',
   };
 }
 
@@ -117,14 +109,16 @@ function caddy(cors: Cors, { upstream, path, exact }: Place): CorsFix {
   return {
     lines: block(
       `route ${path}${exact ? '' : '*'} {`,
+      // Without `defer`, which leaves them off the 401 of basicauth.
       '\theader {',
       ...cors.map(([name, value]) => `\t\t${name} "${value}"`),
       '\t\tVary Origin',
-      '\t\tdefer',
       '\t}',
       '\t@preflight method OPTIONS',
       '\trespond @preflight 204',
-      `\treverse_proxy ${upstream}`,
+      `\treverse_proxy ${upstream} {`,
+      '\t\theader_down -Access-Control-*',
+      '\t}',
       '}',
     ),
     note: 'Into the site block that the page is to use; where Caddy stands before it already, reverse_proxy is what stands there. basicauth may follow after respond: a route keeps its order, and OPTIONS is answered before it.',
@@ -159,16 +153,10 @@ function traefik(origin: string, { upstream, path, exact }: Place): CorsFix {
   };
 }
 
-function zot(origin: string, { origin: registry }: URL, challenged: boolean): CorsFix {
-  const hides = 'zot exposes no WWW-Authenticate, and has no setting for it';
-  const way = `a page can sign in through a proxy, or with createRegistryFetch({ challenges: { '${registry}': 'Basic realm="zot"' } })`;
+function zot(origin: string, { origin: registry }: URL): CorsFix {
   return {
     lines: block('{', '  "http": {', `    "allowOrigin": "${origin}"`, '  }', '}'),
-    note: `Into config.json, beside what http has. It answers OPTIONS by itself. ${
-      challenged
-        ? `Not enough to sign in: ${hides}; ${way}.`
-        : `Enough to read without a login; with one, ${hides}; ${way}.`
-    }`,
+    note: `Into config.json, beside what http has. It answers OPTIONS by itself. Enough as long as it asks nobody for a login: zot exposes no WWW-Authenticate, and has no setting for it; a page can sign in through a proxy, or with createRegistryFetch({ challenges: { '${registry}': 'Basic realm="zot"' } }).`,
   };
 }
 
