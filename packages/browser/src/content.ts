@@ -4,12 +4,12 @@
  * Rules of this file:
  * 1. Text, bytes, forms and blobs can be sent again, a stream cannot. Nothing is copied that cannot change.
  * 2. A body that came inside a `Request` is a stream whatever it was made of. Its first 256 KiB are read: one that ends within
- *    them, a manifest say, can be sent again and has a length; of a longer one nothing more is read before it is sent. Where
- *    streams cannot be sent it ends, and is read whole.
+ *    them, a manifest say, can be sent again and has a length; of a longer one nothing more is read before it is sent. A browser
+ *    sends streams over HTTP/2 at best: there it is read whole, into a Blob, which need not be in memory.
  * 3. A stream that is not sent to its end is cancelled, with the reason why. What goes wrong in it is the caller's.
  */
 
-import { sendsStreams } from './platform.ts';
+import { isBrowser } from './platform.ts';
 
 /** What is sent, and what became of it. */
 export interface Content {
@@ -40,7 +40,9 @@ export async function contentOf(
   const { body } = request;
   // A browser that has no `Request.body` sends no streams.
   if (body && isStream(given)) return once(body.getReader(), []);
-  if (body && given === null && sendsStreams()) return inherited(body.getReader(), signal);
+  if (body && given === null) {
+    return isBrowser() ? ended(body, signal) : inherited(body.getReader(), signal);
+  }
   const blob = await request.blob();
   return whole(blob.size > 0 || given !== null ? blob : null);
 }
@@ -77,6 +79,15 @@ async function inherited(reader: Reader, signal: AbortSignal | null): Promise<Co
     signal?.removeEventListener('abort', abort);
   }
   return once(reader, chunks);
+}
+
+async function ended(body: ReadableStream<Uint8Array>, signal: AbortSignal | null): Promise<Content> {
+  try {
+    const abortable = body.pipeThrough(new TransformStream(), signal === null ? {} : { signal });
+    return whole(await new Response(abortable).blob());
+  } catch (error) {
+    throw signal?.aborted ? signal.reason : new TypeError('fetch failed', { cause: error });
+  }
 }
 
 function whole(carry: string | Blob | null): Content {
