@@ -22,7 +22,7 @@ import { type Call, createSend } from './send.ts';
  * A `fetch` that answers the challenges of registries.
  *
  * As fetch, but: no cookie and no referrer is ever sent, whatever `credentials` and `referrer` say; `mode: 'no-cors'` and
- * `integrity` are refused with a TypeError; where redirects are judged (outside of browsers), a 3xx that policy leaves to the
+ * `integrity` are refused with a TypeError, and so is a `dispatcher`, `client` or `proxy` for one request; where redirects are judged (outside of browsers), a 3xx that policy leaves to the
  * caller resolves as it is.
  *
  * @throws TypeError for options that mean nothing, such as a known challenge that no handshake could answer
@@ -74,6 +74,12 @@ export function createRegistryFetch(options: RegistryFetchOptions = {}): typeof 
   };
 }
 
+/**
+ * What Node, Deno and Bun take beside the standard's settings, for one request: what was to go through a proxy, say, must not go
+ * another way.
+ */
+const routes = ['dispatcher', 'client', 'proxy', 'unix', 'tls'];
+
 /** What a call asks for. */
 interface Asked {
   readonly request: Request;
@@ -92,6 +98,11 @@ function read(input: Parameters<typeof fetch>[0], init: RequestInit | undefined)
     throw new TypeError('[@reg/browser] this browser cannot send a stream: give bytes or a Blob');
   }
   const request = requestOf(input, init);
+  if (routes.some((name) => Reflect.get(init ?? {}, name) !== undefined)) {
+    throw new TypeError(
+      '[@reg/browser] the way to all servers is an option, `fetch`; one request has none of its own',
+    );
+  }
   if (request.integrity) {
     throw new TypeError(
       '[@reg/browser] integrity is not checked: it would be of the answer to the first request, which may be a challenge',

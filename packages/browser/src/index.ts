@@ -1,3 +1,24 @@
+export {
+  type Credential,
+  defaultPolicy,
+  describe,
+  type Failure,
+  failureOf,
+  isRegistryAuthError,
+  type PartialPolicy,
+  type Policy,
+  RegistryAuthError,
+} from '@reg/core';
+export {
+  anonymousKeychain,
+  chainKeychains,
+  type Found,
+  type Keychain,
+  staticKeychain,
+  TokenCache,
+  type TokenStore,
+} from '@reg/core/driver';
+export type { TranscriptStep } from '@reg/core/transcript';
 export { type DiagnoseCorsOptions, diagnoseCors } from './cors/diagnose.ts';
 export type {
   CorsAsk,

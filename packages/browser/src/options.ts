@@ -14,7 +14,7 @@ export interface RegistryFetchOptions {
   readonly store?: TokenStore;
   /** Told each step of each handshake, without secrets. What it throws is ignored. */
   readonly onStep?: NonNullable<AuthorizerOptions<unknown>['onStep']>;
-  /** Sent where the caller sets none. Default: what the platform sends; in a page every other makes requests preflighted. */
+  /** Sent where the caller sets none. Default `reg-browser`; in a page what the browser sends, any other needs a preflight. */
   readonly userAgent?: string;
   /** `client_id` of OAuth2 token requests. Default `reg`. */
   readonly clientId?: string;

@@ -38,7 +38,7 @@ export function createSend(
       const bounded = outgoing.body === 'none' && outgoing.to === 'registry';
       return replyOf(bounded ? await within(headMs, sent, late) : await sent, headMs);
     } catch (error) {
-      throw signal.aborted ? error : faultOf(error);
+      throw signal.aborted ? error : faultOf(error, init.body instanceof ReadableStream);
     }
   };
 }
@@ -150,22 +150,22 @@ const untold =
   'the request failed, and the platform does not say whether the host is down or does not let this page read its answers: ' +
   'await diagnoseCors(url) finds out';
 
-/** What the core is told of an error of fetch. */
-function faultOf(error: unknown): Error {
-  const code = codeOf(error) ?? codeOf(causeOf(error));
-  if (code === null) return fault(untold, 'unknown', 'FETCH_FAILED', error);
-  const phase = phases.find(([, codes]) => codes.test(code))?.[0] ?? 'head';
-  return fault(`fetch failed: ${code}`, phase, code, error);
+/** As far as Chromium goes, which does not say so. */
+const streamed = '; and a browser sends a stream over HTTP/2 or HTTP/3 only: elsewhere give bytes or a Blob';
+
+/** What the core is told of an error of fetch. Node has what happened in the cause, Bun in the error itself. */
+function faultOf(error: unknown, stream: boolean): Error {
+  const known = [error, error instanceof Error ? error.cause : null].find(hasCode);
+  if (known === undefined)
+    return fault(stream ? untold + streamed : untold, 'unknown', 'FETCH_FAILED', error);
+  const phase = phases.find(([, codes]) => codes.test(known.code))?.[0] ?? 'head';
+  return fault(known.message, phase, known.code, error);
 }
 
 function fault(message: string, phase: NetworkPhase, code: string, cause: unknown): Error {
   return Object.assign(new Error(message, { cause }), { phase, code });
 }
 
-function causeOf(error: unknown): unknown {
-  return error instanceof Error ? error.cause : null;
-}
-
-function codeOf(error: unknown): string | null {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : null;
+function hasCode(error: unknown): error is Error & { readonly code: string } {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string';
 }

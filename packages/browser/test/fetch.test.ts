@@ -90,13 +90,16 @@ describe('input', () => {
     );
   });
 
-  test('no-cors and integrity are refused, with the reason', async () => {
+  test('no-cors, integrity and a way for one request are refused, with the reason', async () => {
     const { registry, fetch } = await fetching();
     const url = registry.url + TAGS;
     await expect(fetch(url, { mode: 'no-cors' })).rejects.toThrow(
       /^\[@reg\/browser\] a challenge cannot be read/,
     );
     await expect(fetch(url, { integrity: 'sha256-AAAA' })).rejects.toThrow(/integrity is not checked/);
+    for (const route of ['dispatcher', 'client', 'proxy', 'unix', 'tls']) {
+      await expect(fetch(url, { [route]: {} })).rejects.toThrow(/one request has none of its own/);
+    }
     expect(registry.count()).toBe(0);
   });
 
