@@ -104,9 +104,10 @@ export function blame(failure: Failure): 'caller' | 'registry' | 'authority' | '
     case 'scheme-downgrade':
     case 'realm-forbidden':
     case 'realm-untrusted':
-    case 'redirect-refused':
     case 'limit':
       return 'registry';
+    case 'redirect-refused':
+      return failure.reason === 'hidden' ? 'caller' : 'registry';
     case 'insecure-transport':
     case 'credential-missing':
     case 'credential-rejected':
@@ -443,7 +444,7 @@ export const redirectWords = {
   downgrade: 'goes from https to plain http',
   'cross-origin': 'is another origin',
   hops: 'is one redirect too many',
-  hidden: 'is hidden by the platform, which lets nobody judge it',
+  hidden: 'is a place that the platform hides and nobody can judge',
   status: callers,
   body: callers,
   method: callers,
@@ -498,7 +499,7 @@ function redirectAdvice(reason: RedirectReason, told: Told): string {
     case 'hops':
       return ` ${told('policy.redirects.max is the limit; a', 'A')} longer chain is mostly a loop.`;
     case 'hidden':
-      return told(" policy.redirects.mode: 'platform' leaves redirects to the platform.");
+      return told(" policy.redirects.mode: 'platform' has the platform follow it.");
     case 'downgrade':
       return ` Its operator must let it write https URLs, ${proxyHeader}.`;
     default:

@@ -212,6 +212,7 @@ export const samples: { readonly [K in FailureKind]: readonly Of<K>[] } = {
   'token-redirected': [
     { kind: 'token-redirected', registry, realm, status: 302, location: 'https://sso.example' },
     { kind: 'token-redirected', registry, realm, status: 302, location: null },
+    { kind: 'token-redirected', registry, realm, status: 0, location: null },
   ],
   'rate-limited': [
     {
@@ -263,6 +264,14 @@ export const samples: { readonly [K in FailureKind]: readonly Of<K>[] } = {
       code: 'CERT_HAS_EXPIRED',
       message: 'certificate has expired',
     },
+    ...each({ registry: 0, authority: 0 }, (to) => ({
+      kind: 'network' as const,
+      url: realm,
+      to,
+      phase: 'unknown' as const,
+      code: 'FETCH_FAILED',
+      message: 'Failed to fetch',
+    })),
     ...each({ registry: 0, authority: 0 }, (to) => ({
       kind: 'network' as const,
       url: realm,

@@ -188,6 +188,43 @@ group('describe', () => {
     }
   });
 
+  test('a platform that says nothing: what it may be, and what tells which', () => {
+    const about = { kind: 'network', phase: 'unknown', code: 'FETCH_FAILED' } as const;
+    const failure = { ...about, url: 'https://auth.example/token?a=b', message: 'Failed to fetch' };
+    expect(describe({ ...failure, to: 'authority' })).toBe(
+      'No answer from the token server https://auth.example/token: the request failed (FETCH_FAILED: "Failed to fetch"). ' +
+        'The platform does not say why: either nothing answers there, or this page may not read the answer (CORS); ' +
+        'diagnoseCors(url) of @reg/browser tells which.',
+    );
+  });
+
+  test('a redirect that the platform hides has no status, and is a matter of the caller’s policy', () => {
+    const token = describe(sample('token-redirected', 2));
+    expect(token).toContain(
+      'answered with a redirect that this platform hides. Token requests follow no redirect',
+    );
+    const failure = {
+      kind: 'redirect-refused',
+      from: 'https://registry.example/v2/',
+      to: '',
+      hops: 0,
+    } as const;
+    expect(describe({ ...failure, reason: 'hidden' })).toBe(
+      'https://registry.example/v2/ redirects elsewhere. That is a place that the platform hides and nobody can judge, so it ' +
+        "was not followed. policy.redirects.mode: 'platform' has the platform follow it.",
+    );
+    expect(blame({ ...failure, reason: 'hidden' })).toBe('caller');
+  });
+
+  test('a refusal whose reason is hidden: both, and what would show it', () => {
+    const text = describe(sample('denied', 4));
+    expect(text).toContain(
+      'answered 401 ("DENIED: requested access to the resource is denied") to a token that was issued',
+    );
+    expect(text).toContain('does not exist or the account has no access');
+    expect(text).toContain('must add to every answer: Access-Control-Expose-Headers: WWW-Authenticate.');
+  });
+
   test('a name that leads to a blocked address: whoever named it has to act, or a pair of the user', () => {
     const about = { kind: 'network', phase: 'lookup', code: 'ERR_REG_BLOCKED_ADDRESS' } as const;
     const rest = { url: 'https://auth.example/token?a=b', message: 'auth.example stands for 127.0.0.1' };
