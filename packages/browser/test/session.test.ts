@@ -53,8 +53,8 @@ const key: Extract<StoreKey, { kind: 'grant' }> = {
 };
 const challengeKey: StoreKey = { kind: 'challenge', origin: 'https://registry.example' };
 
-function grant(token = 'a.b.c', lifeMs = 300_000): StoreEntry {
-  const obtainedAt = monotonicNow();
+function grant(token = 'a.b.c', lifeMs = 300_000, agoMs = 0): StoreEntry {
+  const obtainedAt = monotonicNow() - agoMs;
   return {
     kind: 'grant',
     token,
@@ -145,13 +145,21 @@ describe('what is kept', () => {
   test('is a hundred at most, the oldest out', async () => {
     const store = sessionTokenStore();
     for (let n = 0; n < 103; n++) {
-      // The digest of each takes a turn of the event loop, and the clock has parts of milliseconds.
-      await store.write({ ...key, scopes: `repository:r${n}:pull` }, grant());
+      // The last three to be written are the oldest.
+      const agoMs = n < 100 ? 1_000 - n : 2_000 + n;
+      await store.write({ ...key, scopes: `repository:r${n}:pull` }, grant('a.b.c', 300_000, agoMs));
     }
     expect(written()).toHaveLength(100);
-    expect(await store.read({ ...key, scopes: 'repository:r2:pull' })).toBe(null);
-    expect(await store.read({ ...key, scopes: 'repository:r3:pull' })).not.toBe(null);
-    expect(await store.read({ ...key, scopes: 'repository:r102:pull' })).not.toBe(null);
+    const found = async (n: number) =>
+      (await store.read({ ...key, scopes: `repository:r${n}:pull` })) !== null;
+    // Each write made room by the oldest that was there.
+    expect([await found(0), await found(100), await found(101), await found(102)]).toEqual([
+      false,
+      false,
+      false,
+      true,
+    ]);
+    expect([await found(1), await found(99)]).toEqual([true, true]);
   });
 
   test('without room for it is nothing, also not what it was to replace', async () => {
