@@ -103,14 +103,23 @@ describe.skipIf(chromiumIsMissing)('the embedded registry', () => {
     }
   });
 
-  test('a redirect to a server that does not let the page read', async () => {
-    const { registry } = await registryFor({ cors: { servers: ['registry'] } });
-    const times = Number.POSITIVE_INFINITY;
-    registry.faults.add({ kind: 'redirect', location: `${registry.blobsUrl}/bucket`, times });
+  test('a redirect to a server that lets no page read, and that is told no origin to let in', async () => {
+    const { registry } = await registryFor({ auth: 'none', cors: { servers: ['registry'] } });
     const page = await serveSite();
-    const told = await diagnose(await chromium.open(page), registry.url);
-    expect(gist(told)).toEqual(['redirect-refused', 'registry', allowOrigin(page)]);
-    expect(told.fixes).toBeNull();
+    const opened = await chromium.open(page);
+    const headers: Record<string, string> = {};
+    const bucket = await serveSite({ otherwise: (_, response) => response.writeHead(200, headers).end() });
+    const times = Number.POSITIVE_INFINITY;
+    registry.faults.add({ kind: 'redirect', location: `${bucket}/blob`, times });
+    const line = 'Access-Control-Allow-Origin: *';
+    for (const origin of [null, page, '*']) {
+      if (origin !== null) headers['Access-Control-Allow-Origin'] = origin;
+      const told = await diagnose(opened, registry.url);
+      expect(gist(told)).toEqual(
+        origin === '*' ? ['ok', null, null] : ['redirect-refused', 'registry', line],
+      );
+      expect(told.fixes).toBeNull();
+    }
   });
 
   test('a registry without a login is asked for no token', async () => {

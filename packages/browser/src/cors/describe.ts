@@ -12,8 +12,10 @@ export function headerFor(
 ): string | null {
   switch (verdict) {
     case 'origin-refused':
-    case 'redirect-refused':
       return `Access-Control-Allow-Origin: ${allowedOrigin(page)}`;
+    case 'redirect-refused':
+      // Behind two hops across origins the page's is sent as `null` (WHATWG Fetch §4.4, "redirect-tainted").
+      return 'Access-Control-Allow-Origin: *';
     case 'challenge-hidden':
       return 'Access-Control-Expose-Headers: WWW-Authenticate';
     case 'authorization-not-allowed':
@@ -37,9 +39,12 @@ export function summaryOf(finding: Finding, page: string | null, facts: readonly
   const { verdict, url, reason } = finding;
   const server = nameOf(finding.server, url);
   const header = headerFor(finding, page, facts);
-  const failed = facts.at(-1);
-  const asked =
-    failed?.sent === null ? '' : ` with ${failed?.ask === 'authorization' ? 'Authorization' : 'that header'}`;
+  const asked = facts.at(-1)?.ask === 'authorization' ? ' with Authorization, or its preflight,' : '';
+  // A form is sent without a preflight.
+  const form =
+    finding.server === 'token-server'
+      ? ", or, if it takes logins by a form, set `policy: { oauth2: 'prefer' }`"
+      : '';
   switch (verdict) {
     case 'ok':
       if (page === null) return 'This is no page of a browser, so that no server has to allow it anything.';
@@ -47,25 +52,25 @@ export function summaryOf(finding: Finding, page: string | null, facts: readonly
         ? 'Nothing keeps this page from signing in and reading.'
         : `Nothing keeps this page from reading, but it sees no digest of manifests: if the registry sends one, have it add "${header}".`;
     case 'unreachable':
-      return `${server} gives this browser no HTTP answer, CORS or not: it is down, its name or port is wrong, it speaks no HTTP, or the browser refuses its certificate; open its URL in a tab, which says which.`;
+      return `${server} gives this page no HTTP answer, CORS or not: it is down, its name or port is wrong, it speaks no HTTP, the browser refuses its certificate, or it keeps this page from the local network; open its URL in a tab, which says which, and works where it is the last.`;
     case 'no-answer':
       return `${server} did not answer a request${asked} in time: see whether it is stuck, or whether the browser waits for leave to use the local network.`;
     case 'mixed-content':
-      return `This page is on https and ${server} on http, which browsers block as mixed content: serve it over https, or the page and it under one origin.`;
+      return `${server} is on http and this page on https, which browsers block as mixed content: serve it over https, or the page and it under one origin.`;
     case 'page-csp':
-      return `This page's own Content-Security-Policy does not let it ask ${server}: add ${url?.origin} to its connect-src.`;
+      return `${server} may not be asked by this page, whose own Content-Security-Policy leaves it out: add ${url?.origin} to its connect-src.`;
     case 'origin-refused':
       return `${server} answers, and does not let this page read what: have it send "${header}" with every answer, errors too.`;
     case 'redirect-refused':
-      return `${server} lets this page read, but sends it on to another that does not: have that one, a storage bucket perhaps, send "${header}".`;
+      return `${server} lets this page read, but sends it on to another that does not: have that one, a storage bucket perhaps, send "${header}", since it is told no page's origin.`;
     case 'challenge-hidden':
       return `${server} wants a login and this page cannot see where: have it send "${header}" with its 401, or give the page what it says there as \`challenges\`.`;
     case 'preflight-refused':
-      return `${server} refuses preflights, so that this page can ask without a login at most: have OPTIONS answered with 204 and the Access-Control headers before a login is asked for, if need be by a proxy.`;
+      return `${server} refuses preflights, so that this page can ask without a login at most: have OPTIONS answered with 204 and the Access-Control headers before a login is asked for, if need be by a proxy${form}.`;
     case 'authorization-not-allowed':
-      return `${server} answers preflights, but does not let this page send a login or a token: have OPTIONS answered with "${header}".`;
+      return `${server} answers preflights, but does not let this page send a login or a token: have OPTIONS answered with "${header}"${form}.`;
     case 'authorization-not-in-wildcard':
-      return `${server} answers preflights with "Access-Control-Allow-Headers: *", which stands for every header but Authorization: have OPTIONS answered with "${header}".`;
+      return `${server} answers preflights with "Access-Control-Allow-Headers: *", which stands for every header but Authorization: have OPTIONS answered with "${header}"${form}.`;
     case 'realm-refused':
       return `The registry sends this page to a token server${url === null ? '' : ` at ${url.origin}`} that may not be contacted (${reason}), and nothing was sent there: correct the realm of its challenge, or name the pair in \`policy.realms.pairs\` if it is meant.`;
   }
