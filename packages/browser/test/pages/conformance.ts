@@ -4,8 +4,7 @@
  * Rules of this file: texts for the cases go to `toCases`, which the test puts there; theirs come to `fromCases`.
  */
 
-import { createRegistryFetch } from '@reg/browser';
-import { staticKeychain } from '@reg/core/driver';
+import { createRegistryFetch, staticKeychain } from '@reg/browser';
 import { serveFetch } from '@reg/testing/guest';
 
 declare global {

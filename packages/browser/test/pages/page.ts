@@ -5,8 +5,6 @@
  */
 
 import * as browser from '@reg/browser';
-import { blame, describe, failureOf, isRegistryAuthError } from '@reg/core';
-import { staticKeychain } from '@reg/core/driver';
 
 /** Where alice has an account, as `registryFor` tells it. */
 export interface Account {
@@ -17,30 +15,26 @@ export interface Account {
 
 const tools = {
   ...browser,
-  blame,
-  describe,
-  failureOf,
-  staticKeychain,
   /** A client that is nobody, and may ask the token server of one registry: on loopback no other may be asked without a pair. */
   anyone: ({ pair }: Pick<Account, 'pair'>, options: browser.RegistryFetchOptions = {}): typeof fetch =>
     browser.createRegistryFetch({ policy: { realms: { pairs: [pair] } }, ...options }),
   /** A client that is alice at one registry. */
   alice({ host, pair, password }: Account, options: browser.RegistryFetchOptions = {}): typeof fetch {
     return browser.createRegistryFetch({
-      keychain: staticKeychain({ [host]: { type: 'password', username: 'alice', password } }),
+      keychain: browser.staticKeychain({ [host]: { type: 'password', username: 'alice', password } }),
       ...options,
       policy: { realms: { pairs: [pair] }, ...options.policy },
     });
   },
   /** What an answer says, as data that comes out of the page. */
   ended: (response: Response) => {
-    const failure = failureOf(response);
-    return { status: response.status, failure, said: failure === null ? null : describe(failure) };
+    const failure = browser.failureOf(response);
+    return { status: response.status, failure, said: failure === null ? null : browser.describe(failure) };
   },
   /** What a call rejected with, as data that comes out of the page. */
   told: (error: unknown) =>
-    isRegistryAuthError(error)
-      ? { failure: error.failure, said: describe(error.failure) }
+    browser.isRegistryAuthError(error)
+      ? { failure: error.failure, said: browser.describe(error.failure) }
       : { failure: null, said: String(error) },
 };
 
