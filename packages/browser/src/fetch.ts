@@ -172,7 +172,7 @@ function settingsOf({ cache, keepalive, mode }: Request, init: RequestInit | und
 }
 
 function withoutFragment(url: string): string {
-  return url.split('#', 1)[0] ?? url;
+  return url.replace(/#.*/s, '');
 }
 
 /** What fetch rejects with. */

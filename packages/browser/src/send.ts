@@ -57,7 +57,7 @@ function initOf(
   if (userAgent !== null && !fields.some(([name]) => name === 'user-agent')) {
     fields.push(['user-agent', userAgent]);
   }
-  const carry = body === 'caller' ? (request?.carry ?? null) : form;
+  const carry = body === 'caller' && request !== null ? request.carry : form;
   return {
     ...(to === 'authority' ? { cache: 'no-store' } : request?.settings),
     ...(carry instanceof ReadableStream ? { duplex: 'half' } : {}),

@@ -111,8 +111,9 @@ class Store implements SessionTokenStore {
   }
 
   #names(): readonly string[] {
-    const names = Array.from({ length: this.#storage.length }, (_, index) => this.#storage.key(index) ?? '');
-    return names.filter((name) => name.startsWith(prefix) && name !== secretName);
+    return Array.from({ length: this.#storage.length }, (_, index) => this.#storage.key(index))
+      .filter((name) => name !== null)
+      .filter((name) => name.startsWith(prefix) && name !== secretName);
   }
 
   /** The key of the names, if there is one that can be used. */

@@ -289,9 +289,25 @@ describe('a browser that sends no streams', () => {
     for (const Platform of [Old, Older]) {
       const { sent, fetch } = inOld(Platform);
       await fetch(new Platform(upload, { method: 'POST', body: 'of a request' }));
-      await fetch(new Platform(upload, { method: 'POST' }));
-      expect(sent).toEqual(['of a request', null]);
+      await fetch(new Platform(upload, { method: 'POST' }), { signal: null });
+      await fetch(new Platform(upload, { method: 'POST', body: 'again' }), { signal: null });
+      expect(sent).toEqual(['of a request', null, 'again']);
     }
+  });
+
+  test('tells of a stream in a Request that fails, or is aborted before it ends', async () => {
+    vi.stubGlobal('document', {});
+    const fetch = createRegistryFetch({ fetch: () => Promise.reject(new Error('nothing is to be sent')) });
+    const own = new Error('the disk is gone');
+    const init = (stream: ReadableStream) =>
+      ({ method: 'POST', body: stream, duplex: 'half' }) as RequestInit;
+    const failing = fetch(new Request(upload, init(source(bytes('one'), own).stream)));
+    expect(await errorOf(failing)).toEqual(new TypeError('fetch failed', { cause: own }));
+    const controller = new AbortController();
+    const endless = new ReadableStream({ pull: () => new Promise(() => {}) });
+    const aborted = errorOf(fetch(new Request(upload, init(endless)), { signal: controller.signal }));
+    setImmediate(() => controller.abort('enough'));
+    expect(await aborted).toBe('enough');
   });
 
   test('is told by what it does: one that sends them is not', async () => {
