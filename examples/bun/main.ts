@@ -10,4 +10,4 @@ const user =
   username && password ? { [new URL(registry).host]: { type: 'password', username, password } as const } : {};
 const registryFetch = createRegistryFetch({ keychain: staticKeychain(user) });
 const response = await registryFetch(`${registry}/v2/${repository}/tags/list`);
-console.log(response.status, await response.text());
+console.log(response.status, await response.json());
