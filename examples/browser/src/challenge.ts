@@ -98,11 +98,15 @@ function piecesOf(text: string, faults: ReadField['faults']): readonly Piece[] {
   return pieces;
 }
 
+/** Where the word at `start` ends; a delimiter is a word of its own. */
 function wordEnd(text: string, start: number): number {
   let end = start + 1;
-  while (end < text.length && !' ,;='.includes(text.charAt(end))) end++;
+  if (delimiters.includes(text.charAt(start))) return end;
+  while (end < text.length && !delimiters.includes(text.charAt(end))) end++;
   return Math.min(end, text.length);
 }
+
+const delimiters = ' ,;=';
 
 function cut(text: string): string {
   return text.length > longestValue ? `${text.slice(0, longestValue)}…` : text;

@@ -9,8 +9,9 @@
 import { toVisible } from '@reg/core';
 import { type Ask, readForm } from './ask.ts';
 import { counted, outcomeOf } from './outcome.ts';
-import { type Ending, policyOf, run } from './run.ts';
-import { type RunEvent, tellStory } from './story.ts';
+import { type Ending, findOut, isUntold, policyOf, run } from './run.ts';
+import { lastOf, type RunEvent, tellStory } from './story.ts';
+import { drawDiagnosis } from './view/cors.ts';
 import { Diagram } from './view/diagram.ts';
 import { byId } from './view/element.ts';
 import { drawEmpty } from './view/empty.ts';
@@ -26,7 +27,7 @@ const outcome = byId('outcome', HTMLElement);
 const empty = byId('empty', HTMLElement);
 const diagram = new Diagram(byId('rows', HTMLOListElement));
 
-let running: AbortController | null = null;
+let latest: AbortController | null = null;
 
 function setState(state: 'empty' | 'running' | 'done' | 'failed'): void {
   document.body.dataset['state'] = state;
@@ -39,39 +40,49 @@ function setState(state: 'empty' | 'running' | 'done' | 'failed'): void {
 
 async function start(ask: Ask): Promise<void> {
   const controller = new AbortController();
-  running?.abort();
-  running = controller;
+  latest?.abort();
+  latest = controller;
   history.replaceState(null, '', `?image=${encodeURIComponent(ask.link)}`);
   byId('registry-host', HTMLElement).textContent = toVisible(new URL(ask.url).host);
   byId('authority-host', HTMLElement).textContent = '';
   diagram.clear();
   outcome.hidden = true;
   empty.hidden = true;
+  delete document.body.dataset['settled'];
   setState('running');
-  progress.textContent = `Asking ${toVisible(new URL(ask.url).host)}`;
 
   const events: RunEvent[] = [];
   const policy = policyOf(ask);
   const ending = await run(ask, controller.signal, {
     event: (event) => {
-      if (running !== controller) return;
+      if (latest !== controller) return;
       events.push(event);
-      const { rows, authority } = tellStory(events, policy);
-      diagram.draw(rows);
-      byId('authority-host', HTMLElement).textContent = authority ?? '';
+      const story = tellStory(events, policy);
+      diagram.draw(story.rows);
+      byId('authority-host', HTMLElement).textContent = story.authority ?? '';
+      progress.textContent = lastOf(story);
     },
     progress: (tags) => {
       progress.textContent = `${counted(tags)} read`;
     },
   });
-  if (running !== controller) return;
-  running = null;
+  if (latest !== controller) return;
   finish(ask, ending);
+  if (navigator.onLine && isUntold(ending)) {
+    progress.textContent = 'Finding out why';
+    const diagnosis = await findOut(ask, controller.signal);
+    if (diagnosis !== null) {
+      outcome.append(drawDiagnosis(diagnosis));
+      progress.textContent = diagnosis.summary;
+    }
+  }
+  document.body.dataset['settled'] = '';
 }
 
 function finish(ask: Ask, ending: Ending): void {
   const { tone, title } = outcomeOf(ending);
   drawOutcome(outcome, ending, ask.title);
+  outcome.style.setProperty('--wait', `${Math.round(diagram.left)}ms`);
   progress.textContent = title;
   setState(tone === 'bad' ? 'failed' : 'done');
 }
@@ -86,7 +97,7 @@ form.addEventListener('submit', (event) => {
   showFault(asked.ok ? null : asked);
   if (asked.ok) void start(asked.ask);
 });
-stopButton.addEventListener('click', () => running?.abort());
+stopButton.addEventListener('click', () => latest?.abort());
 window.addEventListener('online', showConnection);
 window.addEventListener('offline', showConnection);
 

@@ -5,7 +5,7 @@
  * to add where there is one.
  */
 
-import { blame, describe, type Failure, toVisible } from '@reg/core';
+import { blame, describe, type Failure, type RealmPair, toVisible } from '@reg/core';
 import { phraseOf } from './http.ts';
 import type { Ending } from './run.ts';
 
@@ -75,18 +75,13 @@ const whose = {
 function linesFor(failure: Failure): readonly Line[] {
   switch (failure.kind) {
     case 'realm-untrusted': {
-      const { registry, realm } = failure.pair;
-      if (failure.reason === 'not-https') return [];
-      return [
-        {
-          label: 'On this page, as token server to trust, if the two belong together',
-          text: toVisible(realm),
-        },
-        {
-          label: 'In code, in the policy',
-          text: toVisible(`realms: { pairs: [{ registry: '${registry}', realm: '${realm}' }] }`),
-        },
-      ];
+      return failure.reason === 'not-https' ? [] : pairLines(failure.pair);
+    }
+    case 'realm-forbidden': {
+      const { registry, realm, reason } = failure;
+      // What is no URL has no origin, and where a cloud keeps credentials is no token server.
+      const mayBeMeant = reason === 'loopback' || reason === 'link-local' || reason === 'host-alias';
+      return mayBeMeant ? pairLines({ registry, realm: new URL(realm).origin }) : [];
     }
     case 'insecure-transport':
       return [
@@ -100,6 +95,14 @@ function linesFor(failure: Failure): readonly Line[] {
     default:
       return [];
   }
+}
+
+function pairLines({ registry, realm }: RealmPair): readonly Line[] {
+  const pair = `realms: { pairs: [{ registry: '${registry}', realm: '${realm}' }] }`;
+  return [
+    { label: 'On this page, as token server to trust, if the two belong together', text: toVisible(realm) },
+    { label: 'In code, in the policy', text: toVisible(pair) },
+  ];
 }
 
 const titles = {

@@ -5,7 +5,7 @@
  * bytes, pages and time, so that no registry can keep the page busy. It ends with a value, whatever a server does.
  */
 
-import { createRegistryFetch } from '@reg/browser';
+import { type CorsDiagnosis, createRegistryFetch, diagnoseCors } from '@reg/browser';
 import {
   type Credential,
   completePolicy,
@@ -117,6 +117,23 @@ export async function run(ask: Ask, signal: AbortSignal, telling: Telling): Prom
       type: 'broken',
       message: error instanceof Error ? toVisible(error.message.slice(0, 300)) : 'unknown',
     };
+  }
+}
+
+/** Whether the browser tells so little of this that asking again, in other ways, finds out more. */
+export function isUntold(ending: Ending): boolean {
+  const failure = ending.type === 'stopped' || ending.type === 'broken' ? null : ending.failure;
+  if (failure?.kind === 'challenge-hidden') return true;
+  return failure?.kind === 'network' && failure.code === 'FETCH_FAILED';
+}
+
+/** Finds out what keeps the page from the servers of `ask`, with no credential; `null` when `signal` aborts first. */
+export async function findOut(ask: Ask, signal: AbortSignal): Promise<CorsDiagnosis | null> {
+  try {
+    return await diagnoseCors(ask.url, { policy: policyOf(ask), signal });
+  } catch (error) {
+    if (signal.aborted) return null;
+    throw error;
   }
 }
 

@@ -8,7 +8,6 @@
 import { type Policy, parseScopes, readTokenResponse, toVisible } from '@reg/core';
 import type {
   BegunStep,
-  CredentialStep,
   ExchangedStep,
   ObtainedStep,
   RecordedSend,
@@ -87,9 +86,12 @@ export type Note =
 /** A request with its answer, and what the page makes of it. */
 export interface Row {
   readonly key: string;
-  /** `null` for what the page knew before it sent anything. */
+  /** What led to the request. */
+  readonly before: readonly Note[];
+  /** `null` where nothing was sent. */
   readonly message: Message | null;
-  readonly notes: readonly Note[];
+  /** What is made of the answer. */
+  readonly after: readonly Note[];
 }
 
 /** Where the page stands, for the names over the lanes. */
@@ -107,8 +109,9 @@ export function tellStory(events: readonly RunEvent[], policy: Policy): Story {
 }
 
 interface Draft {
+  readonly before: Note[];
   message: Message | null;
-  readonly notes: Note[];
+  readonly after: Note[];
 }
 
 class Teller {
@@ -144,7 +147,7 @@ class Teller {
         this.#exchanged(step);
         break;
       case 'credential':
-        this.#note(credentialNote(step));
+        // What is decided about it says whether there is one.
         break;
       case 'begin':
         this.#begun(step);
@@ -158,8 +161,10 @@ class Teller {
   }
 
   story(): Story {
-    const rows = this.#rows.map(({ message, notes }, index) => ({ key: `row-${index}`, message, notes }));
-    return { rows, authority: this.#authority };
+    return {
+      rows: this.#rows.map((row, index) => ({ key: `row-${index}`, ...row })),
+      authority: this.#authority,
+    };
   }
 
   #answered(step: SentStep): void {
@@ -220,8 +225,9 @@ class Teller {
     if (realm === null) return;
     this.#authority = hostOf(realm);
     const about = { registry: this.#challenger ?? registry, credential: credential !== null };
-    this.#note({ type: 'decisions', realm: visible(realm), decisions: decide(realm, about, this.#policy) });
-    if (next === 'failed') this.#bad('So nothing is sent there.');
+    const decisions = decide(realm, about, this.#policy);
+    this.#lead({ type: 'decisions', realm: visible(realm), decisions });
+    if (next === 'failed') this.#lead({ type: 'remark', tone: 'bad', text: 'So nothing is sent there.' });
   }
 
   #obtained({ answer: came, effect }: ObtainedStep): void {
@@ -230,9 +236,9 @@ class Teller {
     if (grant.from === 'credential') {
       const basic = grant.authorization.scheme === 'basic';
       const what = basic ? 'user name and password' : 'the ready token';
-      this.#note(plain(`Send ${what} to ${hostOf(effect.need.registry)} itself, and nowhere else.`));
+      this.#lead(plain(`Send ${what} to ${hostOf(effect.need.registry)} itself, and nowhere else.`));
     } else if (reuse !== 'fresh') {
-      this.#note(plain('A token for this is at hand.'));
+      this.#lead(plain('A token for this is at hand.'));
     }
   }
 
@@ -245,7 +251,7 @@ class Teller {
       row.message = { ...row.message, reply };
     }
     this.#open = null;
-    this.#note(plain(`Ask again after ${duration(waitMs)}.`));
+    this.#lead(plain(`Ask again after ${duration(waitMs)}.`));
   }
 
   /** Gives the request that is under way its answer, and what is known of it now. */
@@ -292,15 +298,31 @@ class Teller {
   }
 
   #add(message: Message): Draft {
-    const row = { message, notes: [] };
+    const last = this.#rows.at(-1);
+    // What was decided waits for the request that it leads to.
+    if (last !== undefined && last.message === null) {
+      last.message = message;
+      return last;
+    }
+    return this.#begin(message);
+  }
+
+  #begin(message: Message | null): Draft {
+    const row = { before: [], message, after: [] };
     this.#rows.push(row);
     return row;
   }
 
+  /** Notes what leads to the request that is under way, or to the next. */
+  #lead(note: Note): void {
+    const last = this.#rows.at(-1);
+    const row = this.#open ?? (last?.message === null ? last : this.#begin(null));
+    row.before.push(note);
+  }
+
+  /** Notes what is made of the last answer. */
   #note(note: Note): void {
-    const last = this.#rows.at(-1) ?? { message: null, notes: [] };
-    if (this.#rows.length === 0) this.#rows.push(last);
-    last.notes.push(note);
+    (this.#rows.at(-1) ?? this.#begin(null)).after.push(note);
   }
 
   #bad(text: string): void {
@@ -309,6 +331,18 @@ class Teller {
 }
 
 const plain = (text: string): Note => ({ type: 'remark', tone: 'plain', text });
+
+/** The last thing that happened, for who listens to the page. */
+export function lastOf({ rows }: Story): string {
+  const message = rows.findLast((row) => row.message !== null)?.message;
+  if (!message) return '';
+  const { to, host, reply } = message;
+  const whom = to === 'registry' ? `the registry, ${host}` : `the token server, ${host}`;
+  if (reply === null) return `Asking ${whom}`;
+  return reply.type === 'answer'
+    ? `${reply.status} ${reply.phrase} from ${whom}`
+    : `No answer that may be read from ${whom}`;
+}
 
 /** What an answer comes to, where no more is asked. */
 function lastWord({ next, effect, answer: came }: SentStep): Note | null {
@@ -326,20 +360,6 @@ function lastWord({ next, effect, answer: came }: SentStep): Note | null {
       ? 'This is the registry’s last word.'
       : 'This is the registry’s answer, and not about authorization.';
   return { type: 'remark', tone: 'bad', text };
-}
-
-function credentialNote({ found }: CredentialStep): Note {
-  switch (found?.type) {
-    case undefined:
-    case 'anonymous':
-      return plain('No credential was given: ask as nobody.');
-    case 'password':
-      return plain('The credential is a user name and a password, given on this page.');
-    case 'identity':
-      return plain('The credential is an identity token, given on this page.');
-    case 'registry':
-      return plain('The credential is a ready token, given on this page.');
-  }
 }
 
 function carriedBy({ authorization, form }: RecordedSend): Carried {

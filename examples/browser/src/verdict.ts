@@ -34,39 +34,39 @@ export function decide(
       answer: contact.allow && release.allow ? 'yes' : 'nothing',
       why:
         contact.allow && release.allow
-          ? `to ${toVisible(new URL(registry).host)} alone, for which it is asked`
-          : 'there will be none',
+          ? `To ${toVisible(new URL(registry).host)} alone, for which it is asked.`
+          : 'There will be none.',
     },
   ];
 }
 
 const contactWords = {
-  https: 'it is asked over https, and is no address of this machine or its cloud',
-  'insecure-registry': 'over http, as the registry itself is on this machine',
-  'user-pair': 'you named it as this registry’s',
-  'not-https': 'it is plain http, where everyone on the way can read the token',
-  unparsable: 'that is no URL',
-  'too-long': 'that is longer than any URL of its kind',
-  scheme: 'that is neither https nor http',
-  'bad-authority': 'its host can be read in two ways',
-  userinfo: 'there is a user name in it',
-  loopback: 'that is an address of this machine',
-  'link-local': 'that is a link-local address',
-  unspecified: 'that address means any machine',
-  metadata: 'that is where a cloud keeps the credentials of its machines',
-  'host-alias': 'that is a name for this machine',
-  embedded: 'that is an IPv6 address which leads to this machine or its cloud',
+  https: 'It is asked over https, and is no address of this machine or its cloud.',
+  'insecure-registry': 'Over http, as the registry itself is on this machine.',
+  'user-pair': 'You named it as this registry’s.',
+  'not-https': 'It is plain http, where everyone on the way can read the token.',
+  unparsable: 'That is no URL.',
+  'too-long': 'That is longer than any URL of its kind.',
+  scheme: 'That is neither https nor http.',
+  'bad-authority': 'Its host can be read in two ways.',
+  userinfo: 'There is a user name in it.',
+  loopback: 'That is an address of this machine.',
+  'link-local': 'That is a link-local address.',
+  unspecified: 'That address means any machine.',
+  metadata: 'That is where a cloud keeps the credentials of its machines.',
+  'host-alias': 'That is a name for this machine.',
+  embedded: 'That is an IPv6 address which leads to this machine or its cloud.',
 } as const satisfies Record<ContactReason, string>;
 
 const releaseWords = {
-  'no-credential': 'there is none: the token is asked for anonymously',
-  'same-origin': 'it is the registry itself',
-  'same-host': 'it is the registry’s own host',
-  'ancestor-domain': 'it is a parent domain of the registry’s, and rules its names already',
-  'built-in-pair': 'it is known to be this registry’s',
-  'user-pair': 'you named it as this registry’s',
-  'any-https': 'the policy trusts any https realm',
-  'no-contact': 'nobody may be sent there',
-  'not-https': 'a secret would travel over plain http',
-  unrelated: 'nothing shows that it belongs to this registry',
+  'no-credential': 'There is none: the token is asked for anonymously.',
+  'same-origin': 'It is the registry itself.',
+  'same-host': 'It is the registry’s own host.',
+  'ancestor-domain': 'It is a parent domain of the registry’s, and rules its names already.',
+  'built-in-pair': 'It is known to be this registry’s.',
+  'user-pair': 'You named it as this registry’s.',
+  'any-https': 'The policy trusts any https realm.',
+  'no-contact': 'Nobody may be sent there.',
+  'not-https': 'A secret would travel over plain http.',
+  unrelated: 'Nothing shows that it belongs to this registry.',
 } as const satisfies Record<ReleaseReason, string>;

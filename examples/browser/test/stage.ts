@@ -166,3 +166,29 @@ export async function ask(
 export async function ended(page: Page): Promise<void> {
   await page.locator('body:is([data-state="done"], [data-state="failed"])').waitFor();
 }
+
+/** All that a page could show, keep or hand on: document, URL, history and storage. */
+export function everythingOf(page: Page): Promise<string> {
+  return page.evaluate(() =>
+    [
+      document.documentElement.outerHTML,
+      document.documentElement.textContent,
+      location.href,
+      JSON.stringify(history.state),
+      JSON.stringify({ ...localStorage }),
+      JSON.stringify({ ...sessionStorage }),
+      document.cookie,
+    ].join('\n'),
+  );
+}
+
+/** What is in the console but for what Chromium writes of answers that are no success. */
+export function ownLines(said: readonly string[]): readonly string[] {
+  return said.filter((line) => !line.startsWith('Failed to load resource: '));
+}
+
+/** Names the token server at `origin` as one to trust. */
+export async function trust(page: Page, origin: string): Promise<void> {
+  await page.getByText('More settings').click();
+  await page.getByLabel('Token server to trust').fill(origin);
+}

@@ -8,10 +8,11 @@
 import { duration } from '../duration.ts';
 import type { Carried, Message, Note, Reply, Row } from '../story.ts';
 import { drawDecisions } from './decisions.ts';
-import { drawing, element, unseen } from './element.ts';
+import { element, unseen } from './element.ts';
 import { drawField } from './field.ts';
 import { secretChip } from './secret.ts';
 import { drawToken } from './token.ts';
+import { wire } from './wire.ts';
 
 /** Milliseconds that a line takes to be drawn, and that what it leads to is looked at before the next begins. */
 const lineMs = 320;
@@ -69,9 +70,16 @@ export class Diagram {
   }
 }
 
-function drawRow({ message, notes }: Row): readonly HTMLElement[] {
-  const note = element('div', { class: 'notes' }, ...notes.flatMap(drawNote));
-  return message === null ? [note] : [drawMessage(message), ...(notes.length === 0 ? [] : [note])];
+function drawRow({ before, message, after }: Row): readonly HTMLElement[] {
+  return [
+    ...drawNotes('before', before),
+    ...(message === null ? [] : [drawMessage(message)]),
+    ...drawNotes('after', after),
+  ];
+}
+
+function drawNotes(when: 'before' | 'after', notes: readonly Note[]): readonly HTMLElement[] {
+  return notes.length === 0 ? [] : [element('div', { class: `notes ${when}` }, ...notes.flatMap(drawNote))];
 }
 
 const names = { registry: 'registry', authority: 'token server' } as const;
@@ -158,25 +166,6 @@ function drawReply(reply: Reply, to: Message['to']): HTMLElement {
     way,
     line,
     ...said.map((text) => element('p', { class: 'said' }, text)),
-  );
-}
-
-/** An arrow, slanted since time runs down. The style sheet turns it to its side. */
-function wire(way: 'out' | 'back'): HTMLElement {
-  const line = drawing('line', {
-    x1: '0',
-    y1: '0',
-    x2: '100',
-    y2: '100',
-    pathLength: '1',
-    'vector-effect': 'non-scaling-stroke',
-  });
-  const picture = drawing('svg', { viewBox: '0 0 100 100', preserveAspectRatio: 'none' }, line);
-  return element(
-    'span',
-    { class: `wire ${way}`, 'aria-hidden': 'true' },
-    picture,
-    element('span', { class: 'tip' }),
   );
 }
 
