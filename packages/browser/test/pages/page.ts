@@ -36,6 +36,13 @@ const tools = {
     browser.isRegistryAuthError(error)
       ? { failure: error.failure, said: browser.describe(error.failure) }
       : { failure: null, said: String(error) },
+  /** Puts this page under the service worker at `path`. */
+  async controlledBy(path: string): Promise<void> {
+    const { serviceWorker } = navigator;
+    const controlled = new Promise((resolve) => serviceWorker.addEventListener('controllerchange', resolve));
+    await serviceWorker.register(path, { type: 'module' });
+    await controlled;
+  },
 };
 
 declare global {
