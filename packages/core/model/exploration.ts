@@ -373,7 +373,8 @@ class Ledger {
 
 /** An answer as a document names it. */
 function classOf(answer: Answer): string {
-  return 'head' in answer ? String(answer.head.status) : answer.type.replace('-', ' ');
+  if (!('head' in answer)) return answer.type.replace('-', ' ');
+  return answer.head.status === 0 ? 'hidden redirect' : String(answer.head.status);
 }
 
 /** The policy is the same in every state of a run, holds no secret and is half of what a state prints. */
