@@ -42,6 +42,7 @@ describe.skipIf(chromiumIsMissing)('the embedded registry', () => {
       'registry',
       allowOrigin,
     ],
+    ['the same header twice', { origin: '*, *' }, 'origin-refused', 'registry', allowOrigin],
     ['headers on a success alone', { statuses: [200, 204] }, 'origin-refused', 'registry', allowOrigin],
     ['nothing exposed', { exposeHeaders: [] }, 'challenge-hidden', 'registry', () => expose],
     ['other headers exposed', { exposeHeaders: ['Link'] }, 'challenge-hidden', 'registry', () => expose],
@@ -137,6 +138,25 @@ describe.skipIf(chromiumIsMissing)('the embedded registry', () => {
     expect(gist(told)).toEqual(['ok', null, 'Access-Control-Expose-Headers: Docker-Content-Digest']);
   });
 
+  test('a preflight that passed is asked for again, however long it may be remembered', async () => {
+    let preflights = 0;
+    const registry = await serveSite({
+      otherwise: ({ method }, response) => {
+        if (method === 'OPTIONS') preflights += 1;
+        response
+          .writeHead(method === 'OPTIONS' && preflights > 1 ? 401 : 200, {
+            'Access-Control-Allow-Origin': '*',
+            'Access-Control-Allow-Headers': 'Authorization',
+            'Access-Control-Max-Age': '600',
+          })
+          .end();
+      },
+    });
+    const opened = await chromium.open(await serveSite());
+    expect((await diagnose(opened, registry)).verdict).toBe('ok');
+    expect((await diagnose(opened, registry)).verdict).toBe('preflight-refused');
+  });
+
   test('a page of the same origin needs nothing', async () => {
     const page = await serveSite({
       otherwise: (_, response) => response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="x"' }).end(),
@@ -195,6 +215,27 @@ describe.skipIf(chromiumIsMissing)('the page itself', () => {
     const told = await diagnose(opened, registry.url, paired(registry));
     const line = `Content-Security-Policy: connect-src ${registry.pair.realm}`;
     expect(gist(told)).toEqual(['page-csp', 'token-server', line]);
+  });
+
+  test('a worker is told the same of the policy it runs under', async () => {
+    const { registry } = await registryFor();
+    const headers = { 'Content-Security-Policy': "connect-src 'self'" };
+    const { page } = await chromium.open(await serveSite({ headers }));
+    const told = await page.evaluate(
+      (url) =>
+        new Promise((resolve, reject) => {
+          const script = `import '${location.origin}/page.js';
+            const { verdict, page } = await reg.diagnoseCors('${url}');
+            postMessage([verdict, page]);`;
+          const source = URL.createObjectURL(new Blob([script], { type: 'text/javascript' }));
+          const worker = new Worker(source, { type: 'module' });
+          worker.onmessage = ({ data }) => resolve(data);
+          worker.onerror = ({ message }) => reject(new Error(message));
+        }),
+      registry.url,
+    );
+    expect(told).toEqual(['page-csp', new URL(page.url()).origin]);
+    expect(registry.count()).toBe(0);
   });
 
   test("a policy that only reports is in nobody's way", async () => {

@@ -9,7 +9,7 @@ import { completePolicy, type PartialPolicy } from '@reg/core';
 import { headerFor, summaryOf } from './describe.ts';
 import type { CorsDiagnosis, CorsVerdict, Finding } from './diagnosis.ts';
 import { fixesFor } from './fixes.ts';
-import { type Fact, type Facts, judge } from './judge.ts';
+import { type Fact, judge } from './judge.ts';
 import { probe } from './probe.ts';
 
 export interface DiagnoseCorsOptions {
@@ -51,10 +51,9 @@ export async function diagnoseCors(
   try {
     const facts: Fact[] = [];
     const page = pageOrigin();
-    const scene: Facts = { url: target, page, facts, blocked: blocked.origins, policy };
     for (;;) {
-      const step = judge(scene);
-      if (step.kind === 'found') return diagnosisOf(step.finding, scene);
+      const step = judge({ url: target, page, facts, blocked: blocked.origins, policy });
+      if (step.kind === 'found') return diagnosisOf(step.finding, target, page, facts);
       const { server, url, asks } = step;
       const seen = await Promise.all(asks.map((ask) => probe(fetch, server, url, ask, ended.signal)));
       signal?.throwIfAborted();
@@ -108,7 +107,7 @@ const mendable: readonly CorsVerdict[] = [
   'authorization-not-in-wildcard',
 ];
 
-function diagnosisOf(finding: Finding, { url, page, facts }: Facts): CorsDiagnosis {
+function diagnosisOf(finding: Finding, url: URL, page: string | null, facts: readonly Fact[]): CorsDiagnosis {
   const { verdict, server } = finding;
   const fixes =
     server !== null && finding.url !== null && mendable.includes(verdict)

@@ -22,7 +22,7 @@ export interface Fact extends CorsProbe {
   readonly digest: boolean;
 }
 
-export interface Facts {
+interface Scene {
   readonly url: URL;
   /** As the platform tells it; `null` outside of browsers. */
   readonly page: string | null;
@@ -32,7 +32,7 @@ export interface Facts {
   readonly policy: Policy;
 }
 
-export type Step =
+type Step =
   | {
       readonly kind: 'ask';
       readonly server: CorsServer;
@@ -42,7 +42,7 @@ export type Step =
   | { readonly kind: 'found'; readonly finding: Finding };
 
 /** What to ask next, or what all of it means. */
-export function judge(scene: Facts): Step {
+export function judge(scene: Scene): Step {
   const { url, facts, policy } = scene;
   const registry = judgeServer('registry', url, scene);
   if (registry !== null) return registry;
@@ -71,7 +71,7 @@ export function judge(scene: Facts): Step {
 const otherHeaders = ['accept', 'content-type', 'other'] as const;
 
 /** What to ask of one server, or what is wrong with it; `null` when nothing is. */
-function judgeServer(server: CorsServer, url: URL, { facts, page, blocked }: Facts): Step | null {
+function judgeServer(server: CorsServer, url: URL, { facts, page, blocked }: Scene): Step | null {
   const seen = (ask: CorsAsk) => facts.find((fact) => fact.server === server && fact.ask === ask);
   const ask = (...asks: CorsAsk[]): Step => ({ kind: 'ask', server, url, asks });
   const found = (verdict: CorsVerdict): Step => ({
