@@ -41,8 +41,8 @@ export const binaries = {
   node24: process.execPath,
   node26: join(modules, 'node26/bin/node'),
   bun: join(modules, 'bun/bin/bun.exe'),
-  deno: join(modules, '.bin/deno'),
-  workerd: join(modules, '.bin/workerd'),
+  deno: join(modules, 'deno/deno'),
+  workerd: join(modules, 'workerd/bin/workerd'),
   chromium: '/usr/bin/chromium',
 } as const;
 

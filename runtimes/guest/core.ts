@@ -1,7 +1,8 @@
 /**
  * The core alone on the platform's `fetch`: its driver with the shortest `Send` there is.
  *
- * Rules of this file: nothing of one runtime; what a platform's fetch does wrong is seen here and not repaired.
+ * Rules of this file: what a platform's fetch does wrong is seen here and not repaired. Of one platform it knows that a page does
+ * not see where redirects lead, which a policy says and a head tells.
  */
 
 import type { RegistryRequest } from '@reg/core';
@@ -17,7 +18,7 @@ export function createCoreFetch({ credentials, policy }: FetchOptions) {
   const authorizer = createAuthorizer<Response, Call>({
     send,
     keychain: staticKeychain(credentials),
-    policy,
+    policy: { ...policy, redirects: { mode: 'document' in globalThis ? 'platform' : 'judge' } },
   });
   return async (url: string, init: FetchInit = {}): Promise<ServedResponse> => {
     const { method = 'GET', headers = {}, body, redirect = 'follow', signal } = init;
@@ -56,7 +57,12 @@ const send: Send<Response, Call> = async (outgoing, signal) => {
     ...(body === undefined ? {} : { body, ...(typeof body === 'string' ? {} : { duplex: 'half' }) }),
   });
   return {
-    head: { status: response.status, headers: [...response.headers] },
+    head: {
+      status: response.status,
+      headers: [...response.headers],
+      ...(response.redirected ? { url: response.url } : {}),
+      ...(response.type === 'cors' ? { filtered: true } : {}),
+    },
     raw: response,
     text: (limit) => textOf(response, limit),
     discard: async () => {
