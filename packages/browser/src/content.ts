@@ -43,7 +43,8 @@ export async function contentOf(
   if (body && given === null) {
     return isBrowser() ? ended(body, signal) : inherited(body.getReader(), signal);
   }
-  const blob = await request.blob();
+  // Bun takes what a request reads as one for text.
+  const blob = isBytes(given) ? new Blob([given]) : await request.blob();
   return whole(blob.size > 0 || given !== null ? blob : null);
 }
 
@@ -53,6 +54,10 @@ export function isStream(body: unknown): boolean {
     // Node and Deno take these too.
     (typeof body === 'object' && body !== null && Symbol.asyncIterator in body)
   );
+}
+
+function isBytes(body: unknown): body is BufferSource {
+  return body instanceof ArrayBuffer || ArrayBuffer.isView(body);
 }
 
 type Reader = ReadableStreamDefaultReader<Uint8Array>;

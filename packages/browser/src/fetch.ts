@@ -10,7 +10,7 @@
  * 3. Nothing is left on the caller's signal.
  */
 
-import { defaultPolicy } from '@reg/core';
+import { defaultPolicy, type HeaderList } from '@reg/core';
 import { createAuthorizer } from '@reg/core/driver';
 import { contentOf, isStream } from './content.ts';
 import type { RegistryFetchOptions } from './options.ts';
@@ -40,7 +40,7 @@ export function createRegistryFetch(options: RegistryFetchOptions = {}): typeof 
   const authorizer = createAuthorizer<Response, Call>({ ...core, policy, send });
 
   return async (input, init) => {
-    const { request, redirect, signal, given, settings } = read(input, init);
+    const { request, headers, redirect, signal, given, settings } = read(input, init);
     if (signal?.aborted) {
       request.body?.cancel(signal.reason).catch(() => {});
       throw signal.reason;
@@ -51,8 +51,7 @@ export function createRegistryFetch(options: RegistryFetchOptions = {}): typeof 
         {
           method: request.method,
           url: withoutFragment(request.url),
-          // Another host in `Host` would have this origin's credential answer for that one.
-          headers: [...request.headers].filter(([name]) => name !== 'host'),
+          headers,
           redirect: redirect === 'follow' ? 'follow' : 'manual',
           body: content.body,
           carry: content.carry,
@@ -64,7 +63,10 @@ export function createRegistryFetch(options: RegistryFetchOptions = {}): typeof 
         raw.body?.cancel().catch(() => {});
         throw failed(new Error('unexpected redirect'));
       }
-      return responseOf(raw, policy.redirects.mode, about);
+      // In workerd a stream that fails ends like one that is over, and the server takes what came for all of it.
+      if (content.broken === null) return responseOf(raw, policy.redirects.mode, about);
+      raw.body?.cancel().catch(() => {});
+      throw failed(content.broken.error);
     } catch (error) {
       const reason = signal?.aborted ? signal.reason : error;
       content.release(reason);
@@ -83,6 +85,7 @@ const routes = ['dispatcher', 'client', 'proxy', 'unix', 'tls'];
 /** What a call asks for. */
 interface Asked {
   readonly request: Request;
+  readonly headers: HeaderList;
   readonly redirect: RequestRedirect;
   readonly signal: AbortSignal | null;
   /** The body as it was given beside a `Request`, which shows all of them as streams; `null` when it came inside of one. */
@@ -103,18 +106,21 @@ function read(input: Parameters<typeof fetch>[0], init: RequestInit | undefined)
       '[@reg/browser] the way to all servers is an option, `fetch`; one request has none of its own',
     );
   }
-  if (request.integrity) {
+  // Not every platform knows these, and none may pass for having heeded them.
+  if (request.integrity || init?.integrity) {
     throw new TypeError(
       '[@reg/browser] integrity is not checked: it would be of the answer to the first request, which may be a challenge',
     );
   }
-  if (request.mode === 'no-cors') {
+  if ((init?.mode ?? request.mode) === 'no-cors') {
     throw new TypeError('[@reg/browser] a challenge cannot be read with mode "no-cors"');
   }
   const inherited = input instanceof Request ? input.signal : null;
   const signal = init?.signal === undefined ? inherited : init.signal;
   return {
     request,
+    // Another host in `Host` would have this origin's credential answer for that one. Bun knows the type of a body until it is read.
+    headers: [...request.headers].filter(([name]) => name !== 'host'),
     redirect: init?.redirect ?? request.redirect,
     // One of our own that follows the caller's without a listener on it, and refuses what is none.
     signal: signal === null ? null : AbortSignal.any([signal]),
@@ -143,22 +149,14 @@ function requestOf(input: Parameters<typeof fetch>[0], init: RequestInit | undef
 }
 
 /**
- * `init` with all it has or inherits (a `Request` may stand for one), but its signal, which the request's own would follow until
- * it is collected; and with a `redirect` that every platform takes, "error" being done here. It may be frozen.
+ * `init` with all it has or inherits, but its signal, which the request's own would follow until it is collected; and with a
+ * `redirect` that every platform takes, "error" being done here. It may be frozen. A `Request` in its place keeps its own.
  */
 function readable(init: RequestInit | undefined): RequestInit | undefined {
-  if (typeof (init ?? {}) !== 'object') return init;
-  const source = init ?? {};
-  return new Proxy<RequestInit>(
-    {},
-    {
-      get(_, name) {
-        if (name === 'signal') return null;
-        const value: unknown = Reflect.get(source, name, source);
-        return name === 'redirect' && value === 'error' ? 'manual' : value;
-      },
-    },
-  );
+  if (typeof init !== 'object' || init === null || init instanceof Request) return init;
+  const redirect = init.redirect === 'error' ? 'manual' : init.redirect;
+  // A proxy would do for a `Request` as well, and loses the method in Bun.
+  return Object.create(init, { signal: { value: null }, redirect: { value: redirect } });
 }
 
 /** A platform that does not know a setting may refuse it, also with the value that means nothing. */

@@ -198,6 +198,26 @@ describe('a stream', () => {
     }
   });
 
+  test('that fails is no success where the platform sends what there was of it', async () => {
+    const cancelled: unknown[] = [];
+    const fetch = createRegistryFetch({
+      fetch: async (_, init) => {
+        if (init?.body instanceof ReadableStream) await new Response(init.body).text().catch(() => {});
+        return new Response(new ReadableStream({ cancel: (why) => void cancelled.push(why) }), {
+          status: 201,
+        });
+      },
+    });
+    const own = new Error('the disk is gone');
+    const call = fetch(
+      'https://registry.example/v2/a/blobs/uploads/1',
+      post(source(bytes('one'), own).stream),
+    );
+    expect(await errorOf(call)).toEqual(new TypeError('fetch failed', { cause: own }));
+    // The answers to the question before it, and to it.
+    expect(cancelled).toHaveLength(2);
+  });
+
   test('that holds something else than bytes is refused, and cancelled', async () => {
     const { url, received, fetch } = await taking();
     const { stream, told } = source('text');

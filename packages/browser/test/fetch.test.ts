@@ -97,6 +97,19 @@ describe('input', () => {
       /^\[@reg\/browser\] a challenge cannot be read/,
     );
     await expect(fetch(url, { integrity: 'sha256-AAAA' })).rejects.toThrow(/integrity is not checked/);
+    // What the platform's own `Request` does not know is read from what was given.
+    class Ignorant extends Request {
+      override get integrity(): string {
+        return '';
+      }
+      override get mode(): RequestMode {
+        return 'cors';
+      }
+    }
+    vi.stubGlobal('Request', Ignorant);
+    await expect(fetch(url, { mode: 'no-cors' })).rejects.toThrow(/a challenge cannot be read/);
+    await expect(fetch(url, { integrity: 'sha256-AAAA' })).rejects.toThrow(/integrity is not checked/);
+    vi.unstubAllGlobals();
     for (const route of ['dispatcher', 'client', 'proxy', 'unix', 'tls']) {
       await expect(fetch(url, { [route]: {} })).rejects.toThrow(/one request has none of its own/);
     }
@@ -446,12 +459,38 @@ describe('a failure of the network', () => {
     ['Deno', new TypeError('error sending request for url (https://registry.example/v2/#sesame)')],
     ['no error', 'sesame'],
   ])('that has no code (%s) says how to find out, and nothing of the platform’s', async (_, thrown) => {
-    const error = await errorOf(failing(thrown)(url));
-    if (!isRegistryAuthError(error)) throw error;
-    expect(error.failure).toMatchObject({ kind: 'network', phase: 'unknown', code: 'FETCH_FAILED' });
-    expect(error.message).toContain('diagnoseCors(url)');
-    expect(error.message).not.toContain('sesame');
-    expect(error.cause).toMatchObject({ cause: thrown });
+    for (const inPage of [true, false]) {
+      if (inPage) vi.stubGlobal('document', {});
+      const call = failing(thrown)(url);
+      const error = await errorOf(call);
+      vi.unstubAllGlobals();
+      if (!isRegistryAuthError(error)) throw error;
+      expect(error.failure).toMatchObject({ kind: 'network', phase: 'unknown', code: 'FETCH_FAILED' });
+      expect(error.message).toContain(inPage ? 'diagnoseCors(url)' : 'the cause of this error');
+      expect(error.message).not.toContain('sesame');
+      expect(error.cause).toMatchObject({ cause: thrown });
+    }
+  });
+
+  test('of a stream in a browser says what it takes', async () => {
+    vi.stubGlobal('document', {});
+    const call = failing(new TypeError('Failed to fetch'))(url, {
+      method: 'POST',
+      body: new ReadableStream(),
+      duplex: 'half',
+    } as RequestInit);
+    // It is the bodiless question before it that fails, and tells of no stream.
+    const asked = await errorOf(call);
+    expect(String(asked)).not.toContain('HTTP/2');
+    const open = createRegistryFetch({
+      fetch: async (_, init) => {
+        if (init?.body) throw new TypeError('Failed to fetch');
+        return new Response('{}');
+      },
+    });
+    const body = new ReadableStream();
+    const error = await errorOf(open(url, { method: 'POST', body, duplex: 'half' } as RequestInit));
+    expect(String(error)).toContain('HTTP/2');
   });
 
   test('is told of a host that is down', async () => {
