@@ -33,6 +33,7 @@ import {
   type HeaderList,
   headerValue,
   headerValues,
+  hidesChallenge,
   type RegistryRequest,
 } from './message.ts';
 import type { Policy } from './policy.ts';
@@ -44,7 +45,7 @@ import {
   type ReleaseReason,
   type Verdict,
 } from './realm.ts';
-import { isCallers, judgeRedirect } from './redirect.ts';
+import { isCallers, isRedirect, judgeRedirect } from './redirect.ts';
 import {
   coversScopes,
   formatScopes,
@@ -605,7 +606,7 @@ function choose(before: Context, head: Head, asked: 'ping' | 'request'): Chosen 
       failure: null,
     };
   }
-  if (lines.length === 0 && head.filtered === true) {
+  if (head.known === undefined && hidesChallenge(head)) {
     return { ...none, failure: { kind: 'challenge-hidden', url, line: exposeChallenge } };
   }
   const offered = challenges.map((c) => c.scheme);
@@ -697,13 +698,6 @@ function exhausted({ grants, policy }: Context): boolean {
   return grants >= policy.limits.grants;
 }
 
-/** 0 is one that the platform hides. */
-function isRedirect(status: number): boolean {
-  return (
-    status === 0 || status === 301 || status === 302 || status === 303 || status === 307 || status === 308
-  );
-}
-
 function mayFollow({ request, policy }: Context): boolean {
   return policy.redirects.mode === 'judge' && request.redirect !== 'manual';
 }
@@ -788,9 +782,12 @@ function grantsFailure({ url, policy }: Context): Failure {
 function refusedFailure(context: Context, held: Held, choice: Choice, answer: RegistryResponse): Failure {
   if (choice.insufficient) return denied(context, answer, 'insufficient-scope', choice.demand);
   if (held.grant.from === 'exchange') {
-    const isHidden =
-      answer.head.filtered === true && headerValue(answer.head.headers, 'www-authenticate') === null;
-    return denied(context, answer, isHidden ? 'challenge-hidden' : 'token-refused', choice.demand);
+    return denied(
+      context,
+      answer,
+      hidesChallenge(answer.head) ? 'challenge-hidden' : 'token-refused',
+      choice.demand,
+    );
   }
   return {
     kind: 'credential-rejected',

@@ -68,3 +68,8 @@ export function headerValue(headers: HeaderList, name: string): string | null {
   for (const [field, value] of headers) if (field === name) return value;
   return null;
 }
+
+/** Whether there may be a challenge that the platform does not show. */
+export function hidesChallenge({ headers, filtered }: Head): boolean {
+  return filtered === true && headerValue(headers, 'www-authenticate') === null;
+}

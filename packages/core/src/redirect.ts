@@ -109,6 +109,14 @@ function escapedBytes(location: string): string {
   return from === 0 ? location : text + location.slice(from);
 }
 
+/** RFC 9110 §15.4. */
+const redirects: readonly number[] = [301, 302, 303, 307, 308];
+
+/** Whether an answer with this status sends its client elsewhere; 0 is one that the platform hides. */
+export function isRedirect(status: number): boolean {
+  return status === 0 || redirects.includes(status);
+}
+
 /** Whether a refusal for this reason means that the 3xx goes to the caller as it came; else it is a failure. */
 export function isCallers(reason: RedirectReason): reason is CallersReason {
   return reason === 'status' || reason === 'body' || reason === 'method';
@@ -119,7 +127,7 @@ function callersReason(
   sameOrigin: boolean,
 ): CallersReason | null {
   const isPlain = (method === 'GET' || method === 'HEAD') && body === 'none';
-  const followed = isPlain ? [301, 302, 303, 307, 308] : [307, 308];
+  const followed = isPlain ? redirects : [307, 308];
   if (status !== undefined && !followed.includes(status)) return 'status';
   if (isPlain) return null;
   if (body === 'once') return 'body';

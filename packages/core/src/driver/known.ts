@@ -7,7 +7,7 @@
  */
 
 import { type Challenged, type Lesson, start, step } from '../handshake.ts';
-import { type Head, headerValue } from '../message.ts';
+import { type Head, hidesChallenge } from '../message.ts';
 import { originOf, type Policy } from '../policy.ts';
 
 export interface Known {
@@ -47,8 +47,7 @@ function isChallenge(lesson: Lesson): lesson is Lesson & { type: 'challenged' } 
 
 /** The head of an answer to a request to `url`, with what is known of the challenge that a platform hides in it. */
 export function withKnown(head: Head, url: string, challenges: KnownChallenges): Head {
-  if (head.status !== 401 || head.filtered !== true) return head;
-  if (headerValue(head.headers, 'www-authenticate') !== null) return head;
+  if (head.status !== 401 || !hidesChallenge(head)) return head;
   const from = head.url !== undefined && URL.canParse(head.url) ? head.url : url;
   const known = challenges.get(new URL(from).origin);
   return known === undefined ? head : { ...head, known: known.text };

@@ -6,7 +6,7 @@
  */
 
 import { type Need, readTokenResponse } from '../grant.ts';
-import { type Head, headerValue } from '../message.ts';
+import { type Head, hidesChallenge } from '../message.ts';
 import type { Policy } from '../policy.ts';
 import { judgeRealm, type ReleaseReason } from '../realm.ts';
 import { coversScopes, formatScopes, missingScopes, parseScopes, type Scope } from '../scope.ts';
@@ -78,13 +78,8 @@ function explainSent(step: SentStep, steps: readonly TranscriptStep[], index: nu
 }
 
 /** A 401 whose challenge the platform does not show, and nobody knows. */
-function isHidden({ status, headers, filtered, known }: Head): boolean {
-  return (
-    status === 401 &&
-    filtered === true &&
-    known === undefined &&
-    headerValue(headers, 'www-authenticate') === null
-  );
+function isHidden(head: Head): boolean {
+  return head.status === 401 && head.known === undefined && hidesChallenge(head);
 }
 
 function explainNeed({ need, replacing }: ObtainedStep['effect'], carried: boolean): string {
