@@ -11,6 +11,7 @@
 import type { Head, NetworkPhase, RegistryRequest } from '@reg/core';
 import type { Outgoing, Reply, Send } from '@reg/core/driver';
 import type { Content } from './content.ts';
+import { isBrowser } from './platform.ts';
 
 /** A caller's request with what fetch needs for it beside what the core knows. */
 export interface Call extends RegistryRequest {
@@ -36,7 +37,9 @@ export function createSend(
       const sent = fetch(outgoing.url, init);
       // How long an upload takes is not known, and the core has a deadline for what goes to a token server.
       const bounded = outgoing.body === 'none' && outgoing.to === 'registry';
-      return replyOf(bounded ? await within(headMs, sent, late) : await sent, headMs);
+      const response = bounded ? await within(headMs, sent, late) : await sent;
+      if (response.type === 'opaqueredirect' && outgoing.redirect === 'follow') throw unfollowed(outgoing);
+      return replyOf(response, headMs);
     } catch (error) {
       throw signal.aborted ? error : faultOf(error, init.body instanceof ReadableStream);
     }
@@ -48,11 +51,38 @@ function isPlatforms(signal: object): signal is AbortSignal {
   return signal instanceof AbortSignal;
 }
 
-function initOf(
-  { to, method, headers, body, form, request, redirect }: Outgoing<Call>,
-  userAgent: string | null,
-  signals: AbortSignal[],
-): RequestInit {
+/**
+ * Header fields that may go where a browser follows a redirect to: anywhere, and at another origin it drops `Authorization`
+ * alone. Any other may be a secret of the registry's (CVE-2026-40895).
+ */
+const portable = [
+  'accept',
+  'accept-language',
+  'authorization',
+  'cache-control',
+  'if-modified-since',
+  'if-none-match',
+  'if-range',
+  'range',
+  'user-agent',
+];
+
+/** What of a request must not go to a place that nobody judges, for people; `null` when a browser may follow its redirects. */
+function boundOf({ method, headers }: Outgoing<Call>): string | null {
+  if (method !== 'GET' && method !== 'HEAD') return `a ${method}`;
+  const names = headers.map(([name]) => name).filter((name) => !portable.includes(name));
+  return names.length === 0 ? null : names.join(', ');
+}
+
+function unfollowed(outgoing: Outgoing<Call>): Error {
+  const message =
+    `it redirects, the browser hides where, and would go there with ${boundOf(outgoing)}; followed are redirects of GET and HEAD ` +
+    'requests without headers of your own';
+  return fault(message, 'head', 'ERR_REG_REDIRECT_HIDDEN', null);
+}
+
+function initOf(outgoing: Outgoing<Call>, userAgent: string | null, signals: AbortSignal[]): RequestInit {
+  const { to, method, headers, body, form, request, redirect } = outgoing;
   const fields = headers.map(([name, value]): [string, string] => [name, value]);
   if (userAgent !== null && !fields.some(([name]) => name === 'user-agent')) {
     fields.push(['user-agent', userAgent]);
@@ -64,7 +94,7 @@ function initOf(
     method,
     headers: fields,
     body: carry,
-    redirect,
+    redirect: boundOf(outgoing) === null ? redirect : 'manual',
     credentials: 'omit',
     referrerPolicy: 'no-referrer',
     signal: AbortSignal.any(signals),
@@ -146,18 +176,19 @@ const phases: readonly (readonly [NetworkPhase, RegExp])[] = [
   ['tls', /CERT|TLS|SSL|UNABLE_TO_/],
 ];
 
-const untold =
-  'the request failed, and the platform does not say whether the host is down or does not let this page read its answers: ' +
-  'await diagnoseCors(url) finds out';
+/** Chromium's rule, which its error does not tell. */
+const streamed =
+  'fetch failed; a browser sends a stream over HTTP/2 or HTTP/3 only: elsewhere give bytes or a Blob';
 
-/** As far as Chromium goes, which does not say so. */
-const streamed = '; and a browser sends a stream over HTTP/2 or HTTP/3 only: elsewhere give bytes or a Blob';
-
-/** What the core is told of an error of fetch. Node has what happened in the cause, Bun in the error itself. */
+/**
+ * What the core is told of an error of fetch. Node has what happened in the cause, Bun in the error itself; a browser says
+ * nothing, on purpose, and what others say beside a code may repeat a URL.
+ */
 function faultOf(error: unknown, stream: boolean): Error {
   const known = [error, error instanceof Error ? error.cause : null].find(hasCode);
-  if (known === undefined)
-    return fault(stream ? untold + streamed : untold, 'unknown', 'FETCH_FAILED', error);
+  if (known === undefined) {
+    return fault(stream && isBrowser() ? streamed : 'fetch failed', 'unknown', 'FETCH_FAILED', error);
+  }
   const phase = phases.find(([, codes]) => codes.test(known.code))?.[0] ?? 'head';
   return fault(known.message, phase, known.code, error);
 }

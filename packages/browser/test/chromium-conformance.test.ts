@@ -42,7 +42,7 @@ const stream = 'Chromium sends a stream over HTTP/2 only, and the servers of the
 const exceptions: ReadonlyMap<string, string> = new Map([
   [
     'a blob on another origin is fetched without Authorization (requirements 90, 91, Q47)',
-    'the platform drops Authorization alone: what else the caller has in its headers goes along',
+    'the platform drops Authorization alone: with other headers of the caller’s a redirect is refused',
   ],
   [
     'a redirect target that challenges is answered anonymously, whatever is held for it (Q48, rule 7)',

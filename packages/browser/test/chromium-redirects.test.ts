@@ -89,6 +89,53 @@ describe.skipIf(chromiumIsMissing)('a blob at another origin', () => {
   );
 });
 
+describe.skipIf(chromiumIsMissing)('what would go along with a redirect, to wherever it leads', () => {
+  test('a header of the caller’s own does not: the redirect is refused, and the header goes to the registry alone', async () => {
+    const { registry, alice, digest } = await blobRegistry({
+      cors: { allowHeaders: ['Authorization', 'X-Api-Key', 'Range'] },
+    });
+    const { page } = await chromium.open(await serveSite());
+    const [refused, followed] = await page.evaluate(
+      async ([url, alice]) => {
+        const client = globalThis.reg.alice(alice);
+        const headers = { 'X-Api-Key': 'of the registry' };
+        return [
+          await client(url, { headers }).then(globalThis.reg.ended, globalThis.reg.told),
+          await client(url, { headers: { Range: 'bytes=0-2' } }).then(
+            globalThis.reg.ended,
+            globalThis.reg.told,
+          ),
+        ] as const;
+      },
+      [`${registry.url}/v2/team/app/blobs/${digest}`, alice] as const,
+    );
+    expect(refused).toMatchObject({
+      failure: { kind: 'network', to: 'registry', code: 'ERR_REG_REDIRECT_HIDDEN' },
+      said: expect.stringContaining('x-api-key'),
+    });
+    expect(followed).toMatchObject({ status: 206, failure: null });
+    const keys = registry.requests.filter(({ headers }) => headers['x-api-key'] !== undefined);
+    expect(new Set(keys.map(({ server }) => server))).toEqual(new Set(['registry']));
+  });
+
+  test('an upload does not: nothing goes there (requirement 140)', async () => {
+    const { registry } = await registryFor({ auth: 'none' });
+    const other = await registryFor({ auth: 'none' });
+    const upload = '/v2/team/app/blobs/uploads/';
+    registry.faults.add({ kind: 'redirect', location: other.registry.url + upload });
+    const { page } = await chromium.open(await serveSite());
+    const told = await page.evaluate(
+      (url) =>
+        globalThis.reg
+          .createRegistryFetch()(url, { method: 'POST', body: 'layer' })
+          .then(globalThis.reg.ended, globalThis.reg.told),
+      registry.url + upload,
+    );
+    expect(told).toMatchObject({ failure: { kind: 'network', code: 'ERR_REG_REDIRECT_HIDDEN' } });
+    expect(other.registry.requests).toEqual([]);
+  });
+});
+
 describe.skipIf(chromiumIsMissing)('a token server that redirects', () => {
   test('is a failure of its own, and the target is never asked', async () => {
     const { registry, alice } = await registryFor();
