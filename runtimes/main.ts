@@ -1,5 +1,6 @@
 /**
- * Every runtime, every package it can run: the conformance suite, the recorded answers, the table of both in README.md.
+ * Every runtime, every package it can run: the conformance suite, the recorded answers, the examples, and the table in
+ * README.md.
  *
  * `node runtimes/main.ts [runtime …]`: with names, those alone, and no table. Exits with 1 when anything is red, or when, with
  * CI=true, the committed table is another.
@@ -10,6 +11,7 @@ import { remoteFetch } from '@reg/testing';
 import { type Bridge, channelOn, openBridge } from './bridge.ts';
 import { bundle } from './bundle.ts';
 import { type Cell, runCell } from './cell.ts';
+import { runExamples } from './examples.ts';
 import { exceptions } from './exceptions.ts';
 import { type Guest, type Package, type Runtime, runtimes } from './start.ts';
 import { type Row, updateTable } from './table.ts';
@@ -29,6 +31,11 @@ for (const runtime of runtimes) {
   rows.push(await runRow(bridge, runtime));
 }
 bridge.close();
+if (only.length === 0) {
+  const red = await runExamples();
+  console.log(`examples for Deno, Bun and workerd: ${red.length === 0 ? 'run' : 'not all run'}`);
+  tell(red);
+}
 if (!isRed && only.length === 0 && !(await updateTable(rows, process.env['CI'] === 'true'))) {
   isRed = true;
   console.log('README.md holds another table: run `npx -y pnpm test:runtimes` and commit what it writes');

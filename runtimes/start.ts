@@ -12,6 +12,7 @@ import { writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { PassThrough, type Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 import { dist } from './bundle.ts';
@@ -35,7 +36,7 @@ export interface Runtime {
 const require = createRequire(import.meta.url);
 const modules = fileURLToPath(new URL('node_modules', import.meta.url));
 
-/** Binaries by runtime; `null` is the Node that runs this. */
+/** The programs themselves: a shell in front of one would be ended in its place. Node 24 is the one that runs this. */
 export const binaries = {
   node22: join(modules, 'node22/bin/node'),
   node24: process.execPath,
@@ -54,21 +55,21 @@ export const runtimes: readonly Runtime[] = [
     (major): Runtime => ({
       name: `Node ${major}`,
       packages: [...everywhere, '@reg/node'],
-      start: (bridge, heard) => {
+      start: async (bridge, heard) => {
         const script = bridge.endsWith('/node') ? 'process-node.js' : 'process.js';
-        return startProcess(binaries[`node${major}`], [join(dist, script), bridge], heard);
+        return startProcess(binaries[`node${major}`], [join(dist, script), bridge], { heard });
       },
     }),
   ),
   {
     name: `Bun ${versionOf('bun')}`,
     packages: everywhere,
-    start: (bridge, heard) => startProcess(binaries.bun, [join(dist, 'process.js'), bridge], heard),
+    start: async (bridge, heard) => startProcess(binaries.bun, [join(dist, 'process.js'), bridge], { heard }),
   },
   {
     name: `Deno ${versionOf('deno')}`,
     packages: everywhere,
-    start: (bridge, heard) =>
+    start: async (bridge, heard) =>
       startProcess(
         binaries.deno,
         [
@@ -80,7 +81,7 @@ export const runtimes: readonly Runtime[] = [
           join(dist, 'process.js'),
           bridge,
         ],
-        heard,
+        { heard },
       ),
   },
   { name: `workerd ${versionOf('workerd')}`, packages: everywhere, start: startWorker },
@@ -91,16 +92,25 @@ function versionOf(name: string): string {
   return require(`${name}/package.json`).version;
 }
 
-/** Starts a program without an environment, to be stopped by its id. */
-export async function startProcess(
+/** How a program is started. */
+export interface Process {
+  readonly heard: (text: string) => void;
+  /** Default: `dist`. */
+  readonly cwd?: string;
+  /** Beside PATH and a home of no one's. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+/** Starts a program, to be stopped by its id. It may write to the descriptor 3, which is `control`. */
+export function startProcess(
   file: string,
   args: readonly string[],
-  heard: (text: string) => void,
-  environment: Readonly<Record<string, string>> = {},
-): Promise<Guest & { readonly control: NodeJS.ReadableStream }> {
+  { heard, cwd = dist, environment }: Process,
+): Guest & { readonly control: Readable } {
+  const control = new PassThrough();
   const child = spawn(file, args, {
-    env: { PATH: process.env['PATH'], HOME: dist, DENO_NO_UPDATE_CHECK: '1', ...environment },
-    cwd: dist,
+    env: { PATH: process.env['PATH'], HOME: dist, DENO_NO_UPDATE_CHECK: '1', NO_COLOR: '1', ...environment },
+    cwd,
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
   });
   let printed = '';
@@ -110,6 +120,7 @@ export async function startProcess(
       heard(String(chunk));
     });
   }
+  child.stdio[3]?.on('data', (chunk) => control.write(chunk));
   const ended = new Promise<string>((resolve) => {
     child.on('error', (error) => resolve(String(error)));
     child.on('close', (code, signal) =>
@@ -118,7 +129,7 @@ export async function startProcess(
   });
   return {
     ended,
-    control: child.stdio[3] as NodeJS.ReadableStream,
+    control,
     async stop() {
       child.kill('SIGKILL');
       await ended;
@@ -126,19 +137,28 @@ export async function startProcess(
   };
 }
 
-async function startWorker(bridge: string, heard: (text: string) => void): Promise<Guest> {
-  const config = join(dist, 'worker.capnp');
-  await writeFile(config, workerConfig);
-  // It says on the descriptor 3 at which port it listens.
+/** Starts workerd with a configuration file, and answers where it listens. */
+export async function startWorkerd(
+  config: string,
+  options: Process,
+): Promise<{ readonly guest: Guest; readonly url: string }> {
   const args = ['serve', config, '--socket-addr=http=127.0.0.1:0', '--control-fd=3'];
-  const guest = await startProcess(binaries.workerd, args, heard);
+  const guest = startProcess(binaries.workerd, args, options);
+  // It says on the descriptor 3 at which port it listens.
   const [line] = await Promise.race([
     once(createInterface({ input: guest.control }), 'line'),
     guest.ended.then((why) => Promise.reject(new Error(why))),
   ]);
   const { port } = JSON.parse(String(line));
+  return { guest, url: `http://127.0.0.1:${port}/` };
+}
+
+async function startWorker(bridge: string, heard: (text: string) => void): Promise<Guest> {
+  const config = join(dist, 'worker.capnp');
+  await writeFile(config, workerConfig);
+  const { guest, url } = await startWorkerd(config, { heard });
   // The request lasts as long as the job.
-  fetch(`http://127.0.0.1:${port}/?bridge=${encodeURIComponent(bridge)}`).catch(() => {});
+  fetch(`${url}?bridge=${encodeURIComponent(bridge)}`).catch(() => {});
   return guest;
 }
 

@@ -19,7 +19,7 @@ const readme = new URL('../README.md', import.meta.url);
 const begin = '<!-- runtimes: written by `pnpm test:runtimes` -->';
 const end = '<!-- /runtimes -->';
 
-/** Writes the table between its markers; with `only` checking, answers whether it is there already. */
+/** Writes the table between its markers; when `checking`, answers whether it is there already. */
 export async function updateTable(rows: readonly Row[], checking: boolean): Promise<boolean> {
   const text = await readFile(readme, 'utf8');
   const [from, to] = [text.indexOf(begin), text.indexOf(end)];
@@ -39,7 +39,7 @@ function tableOf(rows: readonly Row[]): string {
   const lines = rows.map(({ runtime, cells }) => {
     const shown = columns.map((column) => {
       const cell = cells.get(column);
-      if (cell === undefined) return '';
+      if (cell === undefined) return '–';
       const marks = cell.excepted.map(noteOf).sort((a, b) => a - b);
       return `${cell.passed} of ${cell.cases}${marks.length === 0 ? '' : ` <sup>${marks.join(' ')}</sup>`}`;
     });
