@@ -114,11 +114,16 @@ interface Draft {
   readonly after: Note[];
 }
 
+/** A row with a request in it. */
+type Sent = Draft & { message: Message };
+
 class Teller {
   readonly #policy: Policy;
   readonly #rows: Draft[] = [];
-  /** The request that nobody has answered yet. */
-  #open: Draft | null = null;
+  /** Requests that nobody has answered yet, as far as is known: an exchange tells its steps when it is over. */
+  readonly #open: Sent[] = [];
+  /** Requests of the exchange that were sent again. */
+  #again: Sent[] = [];
   #number = 0;
   #start: number | null = null;
   #authority: string | null = null;
@@ -133,7 +138,7 @@ class Teller {
     if (event.type === 'sent') {
       const { to, method, url, at } = event;
       const about = { to, method, url, query: [], carried: { type: 'untold' } } as const;
-      this.#open = this.#add(this.#message(about, at, null));
+      this.#open.push(this.#add(this.#message(about, at, null)));
       return;
     }
     const { step } = event;
@@ -226,8 +231,9 @@ class Teller {
     this.#authority = hostOf(realm);
     const about = { registry: this.#challenger ?? registry, credential: credential !== null };
     const decisions = decide(realm, about, this.#policy);
-    this.#lead({ type: 'decisions', realm: visible(realm), decisions });
-    if (next === 'failed') this.#lead({ type: 'remark', tone: 'bad', text: 'So nothing is sent there.' });
+    this.#lead('authority', { type: 'decisions', realm: visible(realm), decisions });
+    if (next === 'failed')
+      this.#lead('authority', { type: 'remark', tone: 'bad', text: 'So nothing is sent there.' });
   }
 
   #obtained({ answer: came, effect }: ObtainedStep): void {
@@ -236,42 +242,44 @@ class Teller {
     if (grant.from === 'credential') {
       const basic = grant.authorization.scheme === 'basic';
       const what = basic ? 'user name and password' : 'the ready token';
-      this.#lead(plain(`Send ${what} to ${hostOf(effect.need.registry)} itself, and nowhere else.`));
+      this.#lead(
+        'registry',
+        plain(`Send ${what} to ${hostOf(effect.need.registry)} itself, and nowhere else.`),
+      );
     } else if (reuse !== 'fresh') {
-      this.#lead(plain('A token for this is at hand.'));
+      this.#lead('registry', plain('A token for this is at hand.'));
     }
   }
 
   /** The step that tells of a token request tells of the last of several: of the others only this is known. */
   #retried({ status, waitMs, at }: RetryStep): void {
-    const row = this.#open;
-    if (row?.message) {
+    const row = this.#take('authority');
+    if (row !== null) {
       const tookMs = at - (this.#start ?? at) - row.message.sentMs;
       const reply = status === null ? silence('', tookMs) : answer(status, [], null, tookMs);
       row.message = { ...row.message, reply };
+      this.#again.push(row);
     }
-    this.#open = null;
-    this.#lead(plain(`Ask again after ${duration(waitMs)}.`));
+    this.#lead('authority', plain(`Ask again after ${duration(waitMs)}.`));
   }
 
   /** Gives the request that is under way its answer, and what is known of it now. */
   #close(effect: RecordedSend, at: number, reply: Reply): void {
-    const about = {
-      to: effect.to,
-      method: effect.method,
-      url: effect.url,
-      query: effect.to === 'authority' ? parametersOf(effect) : [],
-      carried: carriedBy(effect),
-    };
-    const row = this.#open;
-    if (row?.message == null || row.message.to !== effect.to) {
-      this.#add(this.#message(about, at, reply));
-    } else {
-      const { number, sentMs } = row.message;
-      row.message = { ...this.#message(about, at, reply), number, sentMs };
-      this.#number = number;
+    const { to, method, url } = effect;
+    const query = to === 'authority' ? parametersOf(effect) : [];
+    const known = { query, carried: carriedBy(effect) };
+    const row = this.#take(to) ?? this.#add(this.#message({ to, method, url, ...known }, at, null));
+    row.message = { ...row.message, ...known, reply };
+    if (to === 'authority') {
+      for (const again of this.#again) again.message = { ...again.message, ...known };
+      this.#again = [];
     }
-    this.#open = null;
+  }
+
+  /** The first request to `to` that has no answer. */
+  #take(to: Message['to']): Sent | null {
+    const index = this.#open.findIndex(({ message }) => message.to === to);
+    return index < 0 ? null : (this.#open.splice(index, 1)[0] ?? null);
   }
 
   #message(
@@ -297,32 +305,34 @@ class Teller {
     };
   }
 
-  #add(message: Message): Draft {
+  #add(message: Message): Sent {
     const last = this.#rows.at(-1);
     // What was decided waits for the request that it leads to.
-    if (last !== undefined && last.message === null) {
-      last.message = message;
-      return last;
-    }
-    return this.#begin(message);
+    const row = last?.message === null ? last : this.#begin();
+    return Object.assign(row, { message });
   }
 
-  #begin(message: Message | null): Draft {
-    const row = { before: [], message, after: [] };
+  #begin(): Draft {
+    const row: Draft = { before: [], message: null, after: [] };
     this.#rows.push(row);
     return row;
   }
 
-  /** Notes what leads to the request that is under way, or to the next. */
-  #lead(note: Note): void {
+  /** Notes what leads to the request to `to` that is under way, or to the next. */
+  #lead(to: Message['to'], note: Note): void {
     const last = this.#rows.at(-1);
-    const row = this.#open ?? (last?.message === null ? last : this.#begin(null));
-    row.before.push(note);
+    const open = this.#open.find(({ message }) => message.to === to);
+    (open ?? (last?.message === null ? last : this.#begin())).before.push(note);
   }
 
   /** Notes what is made of the last answer. */
   #note(note: Note): void {
-    (this.#rows.at(-1) ?? this.#begin(null)).after.push(note);
+    (this.#answeredRow() ?? this.#begin()).after.push(note);
+  }
+
+  /** The last row that has an answer. */
+  #answeredRow(): Draft | undefined {
+    return this.#rows.findLast(({ message }) => message !== null && message.reply !== null);
   }
 
   #bad(text: string): void {
@@ -419,9 +429,39 @@ function silence(code: string, tookMs: number): Reply {
   return { type: 'silence', code: visible(code), tookMs };
 }
 
-/** What a token server says in place of a token: the core's words for the failure tell the rest. */
+/** What a token server says in place of a token, in any of the shapes they have (Q40). What is no JSON is not recorded. */
 function errorsOf(text: string): readonly string[] {
-  return text === '' ? [] : [visible(text)];
+  try {
+    const body: unknown = JSON.parse(text);
+    const errors = isObject(body) && 'errors' in body ? body.errors : [body];
+    return Array.isArray(errors)
+      ? errors
+          .map(wordsOf)
+          .filter((words) => words !== '')
+          .map(visible)
+      : [];
+  } catch {
+    return [];
+  }
+}
+
+function wordsOf(error: unknown): string {
+  const code = textIn(error, 'code') || textIn(error, 'error');
+  const message =
+    textIn(error, 'message') ||
+    textIn(error, 'error_description') ||
+    textIn(error, 'details') ||
+    textIn(error, 'detail');
+  return [code, message].filter((words) => words !== '').join(': ');
+}
+
+function textIn(value: unknown, name: string): string {
+  const member: unknown = isObject(value) ? Reflect.get(value, name) : null;
+  return typeof member === 'string' ? member : '';
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
 }
 
 function hostOf(url: string): string {

@@ -189,21 +189,47 @@ describe.skipIf(chromiumIsMissing)('the page in Chromium, before what is hostile
   });
 
   test('a service worker that answers for the registry with a page of its own is an answer like any other', async () => {
-    const { page, said } = await stage.open({
-      prepare: async (page) => {
-        await page.route('https://registry.example/**', (route) =>
-          route.fulfill({
-            status: 200,
-            headers: { 'Access-Control-Allow-Origin': '*', 'Content-Type': 'text/html' },
-            body: markup,
-          }),
-        );
-      },
+    const answer = `new Response(${JSON.stringify(markup)}, { headers: { 'Content-Type': 'text/html' } })`;
+    const worker = `
+      addEventListener('activate', (event) => event.waitUntil(clients.claim()));
+      addEventListener('fetch', (event) => {
+        if (event.request.url.startsWith('https://registry.example/')) event.respondWith(${answer});
+      });`;
+    const { page, said } = await stage.open({ path: '/beside', scripts: { '/worker.js': worker } });
+    await page.evaluate(async () => {
+      await navigator.serviceWorker.register('/worker.js');
+      await navigator.serviceWorker.ready;
     });
+    await page.goto(new URL('/', page.url()).href);
     await ask(page, 'registry.example/team/app');
     await ended(page);
     expect(await page.locator('pre.body').textContent()).toBe(markup);
     await expectUnharmed(page, said);
+  });
+
+  test('a service worker that answers never is a registry that does not', async () => {
+    const worker = `
+      addEventListener('activate', (event) => event.waitUntil(clients.claim()));
+      addEventListener('fetch', (event) => {
+        if (event.request.url.startsWith('https://registry.example/')) event.respondWith(new Promise(() => {}));
+      });`;
+    const { page } = await stage.open({
+      path: '/beside',
+      scripts: { '/worker.js': worker },
+      prepare: async (page) => {
+        await page.clock.install();
+      },
+    });
+    await page.evaluate(async () => {
+      await navigator.serviceWorker.register('/worker.js');
+      await navigator.serviceWorker.ready;
+    });
+    await page.goto(new URL('/', page.url()).href);
+    await ask(page, 'registry.example/team/app');
+    await page.locator('.waiting').waitFor();
+    await page.clock.fastForward(16_000);
+    await ended(page);
+    expect(await page.locator('#outcome-title').textContent()).toBe('No answer that this page may read');
   });
 
   test('a token in the fragment of the page’s URL is taken away, and neither used nor shown', async () => {

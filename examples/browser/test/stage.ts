@@ -43,6 +43,8 @@ export interface OpenOptions
   extends Pick<BrowserContextOptions, 'colorScheme' | 'viewport' | 'reducedMotion' | 'permissions'> {
   /** What stands behind the page's origin. Default `/`. */
   readonly path?: string;
+  /** Scripts beside the page, by path, and a document at `/beside` that has no policy. */
+  readonly scripts?: Readonly<Record<string, string>>;
   /** Before anything of the page runs. */
   readonly prepare?: (page: Page) => Promise<void>;
 }
@@ -102,7 +104,7 @@ export function useStage(): Stage {
     lead(name, url) {
       ports.set(name, Number(new URL(url).port));
     },
-    async open({ path = '/', prepare, ...about } = {}) {
+    async open({ path = '/', scripts = {}, prepare, ...about } = {}) {
       if (browser === null)
         throw new TypeError('Chromium was not started: call useStage() at the top of the file');
       const context = await browser.newContext({
@@ -118,7 +120,7 @@ export function useStage(): Stage {
       page.on('console', (message) => void said.push(message.text()));
       page.on('pageerror', (error) => void said.push(String(error)));
       await prepare?.(page);
-      await page.goto((await serve(dist)) + path);
+      await page.goto((await serve(dist, scripts)) + path);
       return { page, said };
     },
   };
@@ -132,9 +134,18 @@ const types: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** Serves what was built. Resolves to the origin. */
-async function serve(dist: string): Promise<string> {
+async function serve(dist: string, scripts: Readonly<Record<string, string>>): Promise<string> {
   const answer: RequestListener = async (request, response) => {
     const { pathname } = new URL(request.url ?? '/', 'http://page');
+    if (pathname === '/beside') {
+      response.writeHead(200, { 'Content-Type': 'text/html' }).end('<!doctype html><title>Beside</title>');
+      return;
+    }
+    const script = scripts[pathname];
+    if (script !== undefined) {
+      response.writeHead(200, { 'Content-Type': 'text/javascript' }).end(script);
+      return;
+    }
     const path = pathname === '/' ? '/index.html' : pathname;
     const body = await readFile(join(dist, path)).catch(() => null);
     const type = types.get(extname(path));
@@ -190,5 +201,5 @@ export function ownLines(said: readonly string[]): readonly string[] {
 /** Names the token server at `origin` as one to trust. */
 export async function trust(page: Page, origin: string): Promise<void> {
   await page.getByText('More settings').click();
-  await page.getByLabel('Token server to trust').fill(origin);
+  await page.getByRole('textbox', { name: 'Token server to trust' }).fill(origin);
 }

@@ -16,7 +16,7 @@ import { wire } from './wire.ts';
 
 /** Milliseconds that a line takes to be drawn, and that what it leads to is looked at before the next begins. */
 const lineMs = 320;
-const lookMs = 520;
+const lookMs = 640;
 
 interface Drawn {
   readonly row: Row;
