@@ -33,7 +33,8 @@ export class PortError extends Error {
 /**
  * A `fetch` whose requests are made by the worker at the other end of `port`. A registry's answer resolves, 401 and 403
  * included; what ends before rejects with a `PortError`, an abort with the signal's reason. `url` of a response is empty: where
- * redirects led may be an address that is a secret itself.
+ * redirects led may be an address that is a secret itself. A port that the worker closes rejects what waits for it; of a worker
+ * that was terminated browsers say nothing, so that whoever terminates one aborts what it was asked for.
  */
 export function fetchOver(port: Port<Answered>): (url: string | URL, init?: PortInit) => Promise<Response> {
   const waiting = new Map<number, (answer: Answered) => void>();
