@@ -127,6 +127,16 @@ describe('asking', () => {
     }
   });
 
+  test('no timer outlives a diagnosis', async () => {
+    vi.useFakeTimers();
+    try {
+      await diagnose(async () => new Response('{}'));
+      expect(vi.getTimerCount()).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   test('a fetch that throws, rejects or answers nonsense is a verdict', async () => {
     const broken: readonly (() => unknown)[] = [
       () => {
