@@ -106,15 +106,23 @@ function once(reader: Reader, ahead: Uint8Array[]): Content {
   const carry = new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
+        let chunk: ReturnType<typeof bytes> | null;
         try {
           const first = ahead.shift();
           const { done, value } = first === undefined ? await reader.read() : { done: false, value: first };
-          if (done) controller.close();
-          else controller.enqueue(bytes(value));
+          chunk = done ? null : bytes(value);
         } catch (error) {
           broken = { error };
           cancel(error);
           controller.error(error);
+          return;
+        }
+        try {
+          if (chunk === null) controller.close();
+          else controller.enqueue(chunk);
+        } catch (error) {
+          // Bun closes the stream of an upload that was answered before its end. The caller's body is not what broke.
+          cancel(error);
         }
       },
       cancel,
