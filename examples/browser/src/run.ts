@@ -183,6 +183,8 @@ async function bodyOf(response: Response, signal: AbortSignal): Promise<string> 
   try {
     for (;;) {
       const { done, value } = await reader.read();
+      // Cancelled is read as ended.
+      signal.throwIfAborted();
       if (late) throw new Unread(`not at its end after ${patience / 1000} s`);
       if (done) return text + decoder.decode();
       size += value.length;

@@ -3,10 +3,9 @@
  * stands still.
  */
 
-import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import { createRequire } from 'node:module';
 import { canary, startRegistry } from '@reg/testing';
+import axeCore from 'axe-core';
 import type { Page } from 'playwright-core';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { listening } from '../../../packages/browser/test/chromium.ts';
@@ -285,10 +284,8 @@ describe.skipIf(chromiumIsMissing)('the page in Chromium, before what is hostile
 });
 
 describe.skipIf(chromiumIsMissing)('who does not see the page, or sees it in another way', () => {
-  const axe = readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-
   async function violations(page: Page): Promise<readonly string[]> {
-    await page.evaluate(await axe);
+    await page.evaluate(axeCore.source);
     return page.evaluate(async () => {
       const { violations } = await globalThis.axe.run();
       return violations.map(
@@ -337,7 +334,5 @@ describe.skipIf(chromiumIsMissing)('who does not see the page, or sees it in ano
 
 declare global {
   var violated: string[];
-  var axe: {
-    run(): Promise<{ violations: readonly { id: string; nodes: readonly { html: string }[] }[] }>;
-  };
+  var axe: { run(): Promise<import('axe-core').AxeResults> };
 }

@@ -62,14 +62,20 @@ async function stillClock(page: Page): Promise<void> {
   });
 }
 
-async function keep(page: Page, name: string, width: number): Promise<void> {
+/** Keeps a picture of the page from its top, or from the top of `section`, to the end of `section`. */
+async function keep(page: Page, name: string, section: '#handshake' | '#challenge'): Promise<void> {
+  const width = page.viewportSize()?.width ?? 0;
   expect(await page.evaluate(() => document.documentElement.scrollWidth), name).toBeLessThanOrEqual(width);
   await page.evaluate(() => {
     if (document.activeElement instanceof HTMLElement) document.activeElement.blur();
     scrollTo(0, 0);
   });
   await page.mouse.move(0, 0);
-  const picture = await page.screenshot({ fullPage: true });
+  const box = await page.locator(section).boundingBox();
+  const { y, height } = box ?? { y: 0, height: 0 };
+  const top = section === '#handshake' ? 0 : Math.floor(y);
+  const clip = { x: 0, y: top, width, height: Math.ceil(y + height - top) + 24 };
+  const picture = await page.screenshot({ fullPage: true, clip });
   const path = `${folder}/${name}.png`;
   const kept = await readFile(path).catch(() => null);
   if (kept === null || all) {
@@ -102,7 +108,7 @@ describe.skipIf(chromiumIsMissing)('pictures', () => {
         await ended(page);
         await page.clock.runFor(73_000);
         expect(await page.locator('#outcome-title').textContent()).toBe('10 tags');
-        await keep(page, `handshake-${width}-${colorScheme}`, width);
+        await keep(page, `handshake-${width}-${colorScheme}`, '#handshake');
       });
     }
   }
@@ -115,7 +121,7 @@ describe.skipIf(chromiumIsMissing)('pictures', () => {
     const { page } = await stage.open({ colorScheme: 'light', viewport, prepare: stillClock });
     await ask(page, 'registry.gitlab.example/team/app', { username: 'ada', password });
     await ended(page);
-    await keep(page, 'refused-1280-light', 1280);
+    await keep(page, 'refused-1280-light', '#handshake');
   });
 
   test('what CORS keeps from the page', async () => {
@@ -140,6 +146,11 @@ describe.skipIf(chromiumIsMissing)('pictures', () => {
         node.nodeValue = node.nodeValue.replaceAll(/\d+ ms/g, '41 ms');
       }
     }, host);
-    await keep(page, 'cors-1280-dark', 1280);
+    await keep(page, 'cors-1280-dark', '#handshake');
+  });
+
+  test.each(['light', 'dark'] as const)('a challenge that is read: %s', async (colorScheme) => {
+    const { page } = await stage.open({ colorScheme, viewport: { width: 1280, height: 900 } });
+    await keep(page, `challenge-1280-${colorScheme}`, '#challenge');
   });
 });

@@ -4,7 +4,7 @@ import type { Line } from '../outcome.ts';
 import { element } from './element.ts';
 
 export function drawLine({ label, text }: Line): HTMLElement {
-  const code = element('code', { tabindex: '0' }, text);
+  const code = element('code', {}, text);
   const button = element('button', { class: 'button quiet small', type: 'button' }, 'Copy');
   button.setAttribute('aria-label', `Copy: ${label}`);
   const said = element('span', { class: 'copied', role: 'status' });

@@ -35,6 +35,6 @@ function drawAnswer(answer: (Ending & { type: 'answered' })['answer']): readonly
   const rest = answer.cut ? '…' : '';
   return [
     element('p', { class: 'paste-label' }, 'What it says'),
-    element('pre', { class: 'body', tabindex: '0' }, toVisible(answer.text) + rest),
+    element('pre', { class: 'body' }, toVisible(answer.text) + rest),
   ];
 }
