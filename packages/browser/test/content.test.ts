@@ -198,6 +198,31 @@ describe('a stream', () => {
     }
   });
 
+  test('that is answered before its end is cancelled, and the answer stands', async () => {
+    const fetch = createRegistryFetch({
+      fetch: async (_, init) => {
+        if (!(init?.body instanceof ReadableStream)) return new Response();
+        const reader = init.body.getReader();
+        await reader.read();
+        // The platform wants more, and then no more.
+        const next = reader.read();
+        await reader.cancel('answered');
+        await next;
+        return new Response(null, { status: 413 });
+      },
+    });
+    let cancelled: unknown;
+    const slow = new ReadableStream({
+      start: (controller) => controller.enqueue(bytes('one')),
+      pull: () => new Promise(() => {}),
+      cancel: (why) => {
+        cancelled = why;
+      },
+    });
+    const response = await fetch('https://registry.example/v2/a/blobs/uploads/1', post(slow));
+    expect([response.status, cancelled]).toEqual([413, 'answered']);
+  });
+
   test('that fails is no success where the platform sends what there was of it', async () => {
     const cancelled: unknown[] = [];
     const fetch = createRegistryFetch({

@@ -384,6 +384,25 @@ describe('what never ends', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  test('no timer outlives what it was for', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const answers = [
+      new Response('{}'),
+      new Response('{"errors":[]}', { status: 404 }),
+      new TypeError('failed'),
+    ];
+    for (const answer of answers) {
+      const fetch = createRegistryFetch({
+        fetch: async () => {
+          if (answer instanceof Response) return answer;
+          throw answer;
+        },
+      });
+      await fetch('https://registry.example/v2/').catch(() => {});
+      expect(vi.getTimerCount()).toBe(0);
+    }
+  });
+
   test('an upload takes the time it takes', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     let settle: (response: Response) => void = () => {};
