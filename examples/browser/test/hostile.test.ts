@@ -9,6 +9,7 @@ import axeCore from 'axe-core';
 import type { Page } from 'playwright-core';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { listening } from '../../../packages/browser/test/chromium.ts';
+import { contentSecurityPolicy } from '../csp.ts';
 import { ask, chromiumIsMissing, ended, everythingOf, ownLines, trust, useStage } from './stage.ts';
 
 const stage = useStage();
@@ -249,6 +250,21 @@ describe.skipIf(chromiumIsMissing)('the page in Chromium, before what is hostile
       return form === null ? null : [...new FormData(form).keys()];
     });
     expect(sent).toEqual(['who']);
+  });
+
+  test('the policy is in the document and in the header, and nothing inline needs leave', async () => {
+    const { page } = await stage.open();
+    const response = await page.request.get(page.url());
+    expect(response.headers()['content-security-policy']).toBe(
+      `${contentSecurityPolicy}; frame-ancestors 'none'`,
+    );
+    const meta = page.locator('meta[http-equiv="Content-Security-Policy"]');
+    expect(await meta.getAttribute('content')).toBe(contentSecurityPolicy);
+    // Before anything that it is to hold for.
+    expect(await page.evaluate(() => document.head.firstElementChild?.getAttribute('http-equiv'))).toBe(
+      'Content-Security-Policy',
+    );
+    expect(await response.text()).not.toMatch(/ style=| on[a-z]+=|<script>|<style|data:/);
   });
 
   test('markup as text, frames, images, scripts and requests over plain http are refused by the policy', async () => {
