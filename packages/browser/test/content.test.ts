@@ -206,6 +206,7 @@ describe('a stream', () => {
         await reader.read();
         // The platform wants more, and then no more.
         const next = reader.read();
+        await new Promise((resolve) => setImmediate(resolve));
         await reader.cancel('answered');
         await next;
         return new Response(null, { status: 413 });
