@@ -2,7 +2,8 @@
  * Sixty answers of registries and token servers, and the requests that get them.
  *
  * Rules of this file: data alone, shaped as such servers answer, with hosts and secrets made up; every secret is a canary, so
- * that none can pass unseen. Answers come in the order in which the driver asks.
+ * that none can pass unseen. Answers come in the order in which the driver asks. No path has a `|` or a `^`, which runtimes spell
+ * in two ways each.
  */
 
 import type { Credential, PartialPolicy } from '../../packages/core/src/index.ts';
