@@ -27,7 +27,7 @@ async function told(fault: Fault) {
   const { page, errors } = await chromium.open(await serveSite());
   const outcome = await page.evaluate(
     async ([url, alice]) => {
-      const client = globalThis.reg.alice(alice, { policy: { deadlineMs: 5_000 } });
+      const client = globalThis.reg.alice(alice);
       const outcome = await client(url).then(globalThis.reg.ended, globalThis.reg.told);
       // As a careless page would show it, if it were markup.
       document.body.textContent = outcome.said;
