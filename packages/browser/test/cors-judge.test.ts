@@ -7,6 +7,8 @@ import type { CorsAsk, CorsServer } from '../src/cors/diagnosis.ts';
 import { type Fact, judge } from '../src/cors/judge.ts';
 
 const nothing = { saw: 'failure', status: null, filtered: false, challenge: null, digest: false } as const;
+/** Of what the deadline ended. */
+const late = { ...nothing, saw: 'nothing' } as const;
 const readable = { ...nothing, saw: 'answer', status: 200, filtered: true } as const;
 const challenged = {
   ...readable,
@@ -48,6 +50,44 @@ describe('judge', () => {
   ])('requests that pass: %s (requirement 144)', (_, passing, verdict) => {
     const seen = found((ask) => (passing.includes(ask) ? readable : nothing), page, registry);
     expect(seen.verdict).toBe(verdict);
+  });
+
+  test.each<[string, Partial<Record<CorsAsk, Seen>>, string]>([
+    ['the first request', { plain: late }, 'no-answer'],
+    ['the one that asks for no leave', { 'no-cors': late }, 'no-answer'],
+    ['the one that follows no redirect: CORS is refused, here or behind it', { manual: late }, 'no-answer'],
+    [
+      'the same where there is an answer',
+      { 'no-cors': { ...nothing, saw: 'opaque' }, manual: late },
+      'no-answer',
+    ],
+    [
+      'the one that asks for no leave, and it redirects',
+      { 'no-cors': late, manual: { ...nothing, saw: 'redirect' } },
+      'redirect-refused',
+    ],
+    ['Authorization', { plain: readable, authorization: late }, 'no-answer'],
+    ['Accept', { plain: readable, accept: late }, 'no-answer'],
+    ['Content-Type', { plain: readable, 'content-type': late }, 'no-answer'],
+    ['a header nobody knows', { plain: readable, other: late }, 'no-answer'],
+    [
+      'all after Authorization',
+      { plain: readable, accept: late, 'content-type': late, other: late },
+      'no-answer',
+    ],
+    // A preflight passed, and Authorization did not, whatever the rest is.
+    [
+      'a header nobody knows, and Accept passes',
+      { plain: readable, accept: readable, other: late },
+      'authorization-not-allowed',
+    ],
+    [
+      'Accept, and a header nobody knows passes',
+      { plain: readable, accept: late, other: readable },
+      'authorization-not-in-wildcard',
+    ],
+  ])('the deadline ends %s', (_, answers, verdict) => {
+    expect(found((ask) => answers[ask] ?? nothing, page, registry).verdict).toBe(verdict);
   });
 
   test('a token server is asked what an anonymous client asks, and not before the registry is well', () => {

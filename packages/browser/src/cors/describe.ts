@@ -39,7 +39,8 @@ export function summaryOf(finding: Finding, page: string | null, facts: readonly
   const { verdict, url, reason } = finding;
   const server = nameOf(finding.server, url);
   const header = headerFor(finding, page, facts);
-  const asked = facts.at(-1)?.ask === 'authorization' ? ' with Authorization, or its preflight,' : '';
+  const late = facts.find(({ saw }) => saw === 'nothing')?.sent?.split(':')[0];
+  const asked = late === undefined ? '' : ` with ${late}, or its preflight,`;
   // A form is sent without a preflight.
   const form =
     finding.server === 'token-server'

@@ -6,7 +6,8 @@
  *
  * Theory: a failed fetch tells a script nothing, so that every verdict is made of what failed and what did not. What can be
  * asked without a preflight is asked first. If that fails and `no-cors` does not, the host is up and CORS is refused; if only
- * what carries `Authorization` fails, the preflight is; if the same with another header passes, its list of headers is.
+ * what carries `Authorization` fails, the preflight is; if the same with another header passes, its list of headers is. What the
+ * deadline ended has not failed: it proves nothing, so that a verdict which would need it to have failed is `no-answer`.
  */
 
 import { judgeRealm, type Policy, parseChallenges } from '@reg/core';
@@ -88,8 +89,8 @@ function judgeServer(server: CorsServer, url: URL, { facts, page, blocked }: Sce
     const manual = seen('manual');
     if (opaque === undefined || manual === undefined) return ask('no-cors', 'manual');
     if (manual.saw === 'redirect') return found('redirect-refused');
-    if (opaque.saw === 'opaque') return found('origin-refused');
-    return found(opaque.saw === 'nothing' ? 'no-answer' : 'unreachable');
+    if (opaque.saw === 'nothing' || manual.saw === 'nothing') return found('no-answer');
+    return found(opaque.saw === 'opaque' ? 'origin-refused' : 'unreachable');
   }
   if (plain.saw !== 'answer') return found('no-answer');
   // The page's own origin, or no browser: all of the answer is shown, and no preflight is sent.
@@ -107,6 +108,7 @@ function judgeServer(server: CorsServer, url: URL, { facts, page, blocked }: Sce
   // A made-up header is in nobody's list.
   if (third.saw === 'answer') return found('authorization-not-in-wildcard');
   if (first.saw === 'answer' || second.saw === 'answer') return found('authorization-not-allowed');
+  if ([first, second, third].some(({ saw }) => saw === 'nothing')) return found('no-answer');
   return found('preflight-refused');
 }
 
