@@ -168,10 +168,7 @@ describe('connections', () => {
     [fault('ERR_SSL_WRONG_VERSION_NUMBER'), 'registry-speaks-http'],
     [fault('EPROTO', 'tls', 'packet length too long'), 'registry-speaks-http'],
     [fault('ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', 'head'), 'client-certificate-wanted'],
-    [
-      fault('ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE', 'tls', 'ssl/tls alert handshake failure'),
-      'client-certificate-wanted',
-    ],
+    [fault('ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE', 'tls', 'ssl/tls alert handshake failure'), null],
     [fault('EPROTO', 'tls', 'sslv3 alert bad certificate'), 'client-certificate-wanted'],
     [
       fault('ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION', 'tls', 'tlsv1 alert protocol version'),
@@ -239,6 +236,7 @@ describe('connections', () => {
     caFile: null,
     route: { kind: 'direct', why: 'no proxy is set' },
     speaksHttp: null,
+    hadKeys: false,
   });
 
   test.each([

@@ -5,11 +5,12 @@ import { createServer, type RequestListener, type ServerResponse } from 'node:ht
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { TlsOptions } from 'node:tls';
 import { allow, canary, type Registry, type RegistryOptions } from '@reg/testing';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { authority, serveTls } from '../../../packages/node/test/certificates.ts';
 import { programs } from '../../../packages/node/test/programs.ts';
-import { checkIds, type Diagnosis, type Finding } from '../src/doctor/finding.ts';
+import { type CauseId, checkIds, type Diagnosis, type Finding } from '../src/doctor/finding.ts';
 import { Stop } from '../src/surroundings.ts';
 import { type Ran, registryFor, run } from './run.ts';
 import { matchesSchema } from './schema.ts';
@@ -818,11 +819,15 @@ describe('TLS', () => {
     expect(check('tls.chain')?.summary).toMatch(/4 days left/);
   });
 
-  test.each([
-    ['TLSv1.3', 'client-certificate-wanted'],
-    ['TLSv1.2', 'client-certificate-wanted'],
-    ['TLSv1.1', 'tls-version-too-old'],
-  ] as const)('a registry that wants a client certificate over %s', async (maxVersion, cause) => {
+  // Its certificate has an EC key.
+  const unshared = 'ECDHE-RSA-AES128-GCM-SHA256';
+
+  test.each<[TlsOptions, CauseId]>([
+    [{ maxVersion: 'TLSv1.3' }, 'client-certificate-wanted'],
+    [{ maxVersion: 'TLSv1.2' }, 'client-certificate-wanted'],
+    [{ maxVersion: 'TLSv1.2', ciphers: unshared }, 'certificate-refused'],
+    [{ maxVersion: 'TLSv1.1', minVersion: 'TLSv1', ciphers: 'DEFAULT@SECLEVEL=0' }, 'tls-version-too-old'],
+  ])('a registry that wants a client certificate over %j', async (options, cause) => {
     const signer = authority();
     const home = homeWith({});
     writeFileSync(join(home, 'ca.crt'), signer.ca);
@@ -832,8 +837,7 @@ describe('TLS', () => {
         ca: signer.ca,
         requestCert: true,
         rejectUnauthorized: true,
-        maxVersion,
-        ...(maxVersion === 'TLSv1.1' ? { minVersion: 'TLSv1', ciphers: 'DEFAULT@SECLEVEL=0' } : {}),
+        ...options,
       },
       (_, response) => response.end('{}'),
     );

@@ -40,6 +40,8 @@ export class Dialling {
   lookupMs: number | null = null;
   connectMs: number | null = null;
   tlsMs: number | null = null;
+  /** Whether both ends of a TLS session have come to keys. What is refused then is this client, and not how it speaks. */
+  hasKeys = false;
   #socket: Socket | null = null;
   #ended = false;
 
@@ -129,6 +131,10 @@ async function secured(
   const since = performance.now();
   const { connectTls } = await import('./tls.ts');
   const session = await connectTls(socket, host, hostAndPort(host, port), tls);
+  dialling.hasKeys = false;
+  session.once('keylog', () => {
+    dialling.hasKeys = true;
+  });
   await dialling.until(session, 'secureConnect');
   dialling.tlsMs = performance.now() - since;
   return session;

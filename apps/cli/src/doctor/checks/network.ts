@@ -267,8 +267,11 @@ function alertOf(fault: NetworkFault, end: URL, about: About, tls: TlsFacts | nu
       ),
     };
   }
-  const wanted = ['alert certificate required', 'alert bad certificate', 'alert handshake failure'];
-  if (!wanted.some((words) => text.includes(words))) return null;
+  const saysSo = text.includes('alert certificate required') || text.includes('alert bad certificate');
+  // TLS 1.2 has no alert for a certificate that is missing (RFC 5246 §7.4.6): a server that has come so far with a client says
+  // by this one that it wanted another. Before that it is said of ciphers and the like that the two do not share.
+  const meansSo = tls?.hadKeys === true && text.includes('alert handshake failure');
+  if (!saysSo && !meansSo) return null;
   return {
     summary: `${end.host} wants a client certificate`,
     cause: 'client-certificate-wanted',

@@ -71,6 +71,8 @@ export interface TlsFacts {
   readonly route: RouteFacts;
   /** Whether what answered with something else than TLS answers http; `null` where that was not asked. */
   readonly speaksHttp: boolean | null;
+  /** Whether a session that failed had come to keys before. */
+  readonly hadKeys: boolean;
 }
 
 export interface Network {
@@ -149,13 +151,15 @@ export async function tryTls(url: URL, addresses: Addresses, network: Network): 
   const { tls } = network.dialling;
   const certs = await certsOf(at, network);
   const folder = certs.folder;
-  const common = { folder, caFile: network.caFile ?? null, route: routeTo(url, network), speaksHttp: null };
+  const route = routeTo(url, network);
+  const common = { folder, caFile: network.caFile ?? null, route, speaksHttp: null, hadKeys: false };
   if (certs.fault !== null) return { fault: certs.fault, certificate: null, authority: null, ...common };
   const setting = { ...network.dialling, tls: { ...tls, unverified: new Set([...tls.unverified, at]) } };
-  const { fault, seen } = await connected({ ...wayTo(url, network), addresses }, setting, network, sessionOf);
+  const way = { ...wayTo(url, network), addresses };
+  const { fault, seen, hadKeys } = await connected(way, setting, network, sessionOf);
   if (seen === null) {
     const speaksHttp = fault !== null && isNoTls(fault) ? await answersHttp(url, addresses, network) : null;
-    return { fault, certificate: null, authority: null, ...common, speaksHttp };
+    return { fault, certificate: null, authority: null, ...common, speaksHttp, hadKeys };
   }
   const { refused, chain } = seen;
   return {
@@ -225,19 +229,20 @@ async function connected<T>(
   setting: DialSetting,
   { patienceMs, signal }: Network,
   look: (socket: Socket) => T | Promise<T>,
-): Promise<{ readonly fault: NetworkFault | null; readonly seen: T | null }> {
+): Promise<{ readonly fault: NetworkFault | null; readonly seen: T | null; readonly hadKeys: boolean }> {
   const dialling = new Dialling();
   try {
     const socket = await within(patienceMs, signal, dial(way, setting, dialling));
     try {
-      return { fault: null, seen: await within(patienceMs, signal, Promise.resolve(look(socket))) };
+      const seen = await within(patienceMs, signal, Promise.resolve(look(socket)));
+      return { fault: null, seen, hadKeys: dialling.hasKeys };
     } finally {
       socket.destroy();
     }
   } catch (error) {
     dialling.end();
     signal.throwIfAborted();
-    return { fault: faultOf(error, dialling.phase), seen: null };
+    return { fault: faultOf(error, dialling.phase), seen: null, hadKeys: dialling.hasKeys };
   }
 }
 
