@@ -1,16 +1,12 @@
 /** The words of a diagnosis: the only place of them with English. Rules: pure; of a server no text but its URL's origin. */
 
-import type { CorsServer, Finding } from './diagnosis.ts';
+import type { Finding } from './diagnosis.ts';
 import { allowedOrigin } from './fixes.ts';
 import type { Fact } from './judge.ts';
 
 /** The header line to add; `null` where no line is known to be missing. */
-export function headerFor(
-  { verdict, url }: Finding,
-  page: string | null,
-  facts: readonly Fact[],
-): string | null {
-  switch (verdict) {
+export function headerFor(finding: Finding, page: string | null, facts: readonly Fact[]): string | null {
+  switch (finding.verdict) {
     case 'origin-refused':
       return `Access-Control-Allow-Origin: ${allowedOrigin(page)}`;
     case 'redirect-refused':
@@ -22,7 +18,7 @@ export function headerFor(
     case 'authorization-not-in-wildcard':
       return 'Access-Control-Allow-Headers: Authorization';
     case 'page-csp':
-      return `Content-Security-Policy: connect-src ${url?.origin}`;
+      return `Content-Security-Policy: connect-src ${finding.url.origin}`;
     case 'ok':
       return lacksDigest(facts) ? 'Access-Control-Expose-Headers: Docker-Content-Digest' : null;
     case 'unreachable':
@@ -36,30 +32,34 @@ export function headerFor(
 
 /** What is wrong and what to do about it. */
 export function summaryOf(finding: Finding, page: string | null, facts: readonly Fact[]): string {
-  const { verdict, url, reason } = finding;
-  const server = nameOf(finding.server, url);
   const header = headerFor(finding, page, facts);
-  const late = facts.find(({ saw }) => saw === 'nothing')?.sent?.split(':')[0];
-  const asked = late === undefined ? '' : ` with ${late}, or its preflight,`;
+  if (finding.verdict === 'ok') {
+    if (page === null) return 'This is no page of a browser, so that no server has to allow it anything.';
+    return header === null
+      ? 'Nothing keeps this page from signing in and reading.'
+      : `Nothing keeps this page from reading, but it sees no digest of manifests: if the registry sends one, have it add "${header}".`;
+  }
+  if (finding.verdict === 'realm-refused') {
+    const at = finding.url === null ? '' : ` at ${finding.url.origin}`;
+    return `The registry sends this page to a token server${at} that may not be contacted (${finding.reason}), and nothing was sent there: correct the realm of its challenge, or name the pair in \`policy.realms.pairs\` if it is meant.`;
+  }
+  const { origin } = finding.url;
+  const isRegistry = finding.server === 'registry';
+  const server = `${isRegistry ? 'The registry' : 'The token server'} at ${origin}`;
   // A form is sent without a preflight.
-  const form =
-    finding.server === 'token-server'
-      ? ", or, if it takes logins by a form, set `policy: { oauth2: 'prefer' }`"
-      : '';
-  switch (verdict) {
-    case 'ok':
-      if (page === null) return 'This is no page of a browser, so that no server has to allow it anything.';
-      return header === null
-        ? 'Nothing keeps this page from signing in and reading.'
-        : `Nothing keeps this page from reading, but it sees no digest of manifests: if the registry sends one, have it add "${header}".`;
+  const form = isRegistry ? '' : ", or, if it takes logins by a form, set `policy: { oauth2: 'prefer' }`";
+  switch (finding.verdict) {
     case 'unreachable':
       return `${server} gives this page no HTTP answer, CORS or not: it is down, its name or port is wrong, it speaks no HTTP, the browser refuses its certificate, or it keeps this page from the local network; open its URL in a tab, which says which, and works where it is the last.`;
-    case 'no-answer':
+    case 'no-answer': {
+      const late = facts.find(({ saw }) => saw === 'nothing')?.sent?.split(':')[0];
+      const asked = late === undefined ? '' : ` with ${late}, or its preflight,`;
       return `${server} did not answer a request${asked} in time: see whether it is stuck, or whether the browser waits for leave to use the local network.`;
+    }
     case 'mixed-content':
       return `${server} is on http and this page on https, which browsers block as mixed content: serve it over https, or the page and it under one origin.`;
     case 'page-csp':
-      return `${server} may not be asked by this page, whose own Content-Security-Policy leaves it out: add ${url?.origin} to its connect-src.`;
+      return `${server} may not be asked by this page, whose own Content-Security-Policy leaves it out: add ${origin} to its connect-src.`;
     case 'origin-refused':
       return `${server} answers, and does not let this page read what: have it send "${header}" with every answer, errors too.`;
     case 'redirect-refused':
@@ -72,13 +72,7 @@ export function summaryOf(finding: Finding, page: string | null, facts: readonly
       return `${server} answers preflights, but does not let this page send a login or a token: have OPTIONS answered with "${header}"${form}.`;
     case 'authorization-not-in-wildcard':
       return `${server} answers preflights with "Access-Control-Allow-Headers: *", which stands for every header but Authorization: have OPTIONS answered with "${header}"${form}.`;
-    case 'realm-refused':
-      return `The registry sends this page to a token server${url === null ? '' : ` at ${url.origin}`} that may not be contacted (${reason}), and nothing was sent there: correct the realm of its challenge, or name the pair in \`policy.realms.pairs\` if it is meant.`;
   }
-}
-
-function nameOf(server: CorsServer | null, url: URL | null): string {
-  return `${server === 'token-server' ? 'The token server' : 'The registry'} at ${url?.origin}`;
 }
 
 /** A manifest comes with its digest, as a rule and not by duty (OCI distribution-spec 1.1, "Pulling manifests"). */

@@ -7,7 +7,7 @@
 
 import { completePolicy, type PartialPolicy } from '@reg/core';
 import { headerFor, summaryOf } from './describe.ts';
-import type { CorsDiagnosis, CorsVerdict, Finding } from './diagnosis.ts';
+import type { CorsDiagnosis, CorsFixes, Finding } from './diagnosis.ts';
 import { fixesFor } from './fixes.ts';
 import { type Fact, judge } from './judge.ts';
 import { probe } from './probe.ts';
@@ -24,7 +24,7 @@ export interface DiagnoseCorsOptions {
  * Finds out what keeps this page or worker from using a registry. Call it where the trouble is: what it finds is true of the
  * page it runs in.
  *
- * It asks the registry, and the token server that its challenge names if that may be contacted: two to seven GET requests each,
+ * It asks the registry, and the token server that its challenge names if that may be contacted: one to five GET requests each,
  * without cookies, of which some have the browser send a preflight. None has a credential; what stands in `Authorization` is
  * `CORS-Probe`, a scheme without one.
  *
@@ -98,26 +98,32 @@ function watchPolicy(): { readonly origins: readonly string[]; end(): void } {
   return { origins, end: () => at?.removeEventListener('securitypolicyviolation', note) };
 }
 
-/** Verdicts that a server's configuration mends. */
-const mendable: readonly CorsVerdict[] = [
-  'origin-refused',
-  'challenge-hidden',
-  'preflight-refused',
-  'authorization-not-allowed',
-  'authorization-not-in-wildcard',
-];
+/** What a server's configuration mends. */
+function fixesOf(finding: Finding, page: string | null): CorsFixes | null {
+  switch (finding.verdict) {
+    case 'origin-refused':
+    case 'challenge-hidden':
+    case 'preflight-refused':
+    case 'authorization-not-allowed':
+    case 'authorization-not-in-wildcard':
+      return fixesFor(finding.server, finding.url, page);
+    case 'ok':
+    case 'unreachable':
+    case 'no-answer':
+    case 'mixed-content':
+    case 'page-csp':
+    case 'redirect-refused':
+    case 'realm-refused':
+      return null;
+  }
+}
 
 function diagnosisOf(finding: Finding, url: URL, page: string | null, facts: readonly Fact[]): CorsDiagnosis {
-  const { verdict, server } = finding;
-  const fixes =
-    server !== null && finding.url !== null && mendable.includes(verdict)
-      ? fixesFor(server, finding.url, page)
-      : null;
   return {
     url: url.href,
     page,
-    verdict,
-    server,
+    verdict: finding.verdict,
+    server: finding.server,
     header: headerFor(finding, page, facts),
     summary: summaryOf(finding, page, facts),
     probes: facts.map(({ server, ask, request, sent, saw, status }) => ({
@@ -128,6 +134,6 @@ function diagnosisOf(finding: Finding, url: URL, page: string | null, facts: rea
       saw,
       status,
     })),
-    fixes,
+    fixes: fixesOf(finding, page),
   };
 }

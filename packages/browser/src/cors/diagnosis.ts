@@ -98,12 +98,18 @@ export interface CorsDiagnosis {
   readonly fixes: CorsFixes | null;
 }
 
-/** A verdict with what it is about, before there are words for it. */
-export interface Finding {
-  readonly verdict: CorsVerdict;
-  readonly server: CorsServer | null;
-  /** Of the server it is about, or of the registry; `null` for a realm that is none. */
-  readonly url: URL | null;
-  /** Why the realm was refused. */
-  readonly reason: ContactReason | null;
-}
+/** A verdict with what it is about, before there are words for it. `url` is the server's. */
+export type Finding =
+  | { readonly verdict: 'ok'; readonly server: null }
+  | {
+      readonly verdict: 'realm-refused';
+      readonly server: 'token-server';
+      /** `null` for a realm that is no URL. */
+      readonly url: URL | null;
+      /** Why the realm was refused. */
+      readonly reason: ContactReason;
+    }
+  | { readonly verdict: ServerVerdict; readonly server: CorsServer; readonly url: URL };
+
+/** What may be found of either server. */
+export type ServerVerdict = Exclude<CorsVerdict, 'ok' | 'realm-refused'>;

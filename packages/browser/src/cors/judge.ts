@@ -11,7 +11,7 @@
  */
 
 import { judgeRealm, type Policy, parseChallenges } from '@reg/core';
-import type { CorsAsk, CorsProbe, CorsServer, CorsVerdict, Finding } from './diagnosis.ts';
+import type { CorsAsk, CorsProbe, CorsServer, Finding, ServerVerdict } from './diagnosis.ts';
 
 /** A probe with what of its answer a decision needs. */
 export interface Fact extends CorsProbe {
@@ -47,7 +47,7 @@ export function judge(scene: Scene): Step {
   const { url, facts, policy } = scene;
   const registry = judgeServer('registry', url, scene);
   if (registry !== null) return registry;
-  const ok: Finding = { verdict: 'ok', server: null, url, reason: null };
+  const ok: Finding = { verdict: 'ok', server: null };
   const answer = facts.find(({ server, ask }) => server === 'registry' && ask === 'plain');
   const challenge = answer?.status === 401 ? answer.challenge : null;
   const bearer = parseChallenges(challenge ?? '', policy.limits).challenges.find(
@@ -75,10 +75,7 @@ const otherHeaders = ['accept', 'content-type', 'other'] as const;
 function judgeServer(server: CorsServer, url: URL, { facts, page, blocked }: Scene): Step | null {
   const seen = (ask: CorsAsk) => facts.find((fact) => fact.server === server && fact.ask === ask);
   const ask = (...asks: CorsAsk[]): Step => ({ kind: 'ask', server, url, asks });
-  const found = (verdict: CorsVerdict): Step => ({
-    kind: 'found',
-    finding: { verdict, server, url, reason: null },
-  });
+  const found = (verdict: ServerVerdict): Step => ({ kind: 'found', finding: { verdict, server, url } });
 
   const plain = seen('plain');
   if (plain === undefined) return ask('plain');
