@@ -90,6 +90,19 @@ describe('judge', () => {
     expect(found((ask) => answers[ask] ?? nothing, page, registry).verdict).toBe(verdict);
   });
 
+  // As docs/cors.md and the description of diagnoseCors count them.
+  test.each<[number, string, (ask: CorsAsk) => Seen]>([
+    [1, 'it is of the page’s own origin', () => ({ ...readable, filtered: false })],
+    [2, 'all is well', () => readable],
+    [3, 'no answer can be read', () => nothing],
+    [5, 'preflights are refused', (ask) => (ask === 'plain' ? readable : nothing)],
+  ])('%i requests to a server where %s', (count, _, answers) => {
+    const { asked } = found(answers, page, registry);
+    expect(asked).toHaveLength(count);
+    const token = found((ask, server) => (server === 'registry' ? challenged : answers(ask)), page, registry);
+    expect(token.asked.filter((line) => line.includes('sso.test'))).toHaveLength(count);
+  });
+
   test('a token server is asked what an anonymous client asks, and not before the registry is well', () => {
     const { verdict, asked } = found(
       (_, server) => (server === 'registry' ? challenged : readable),
