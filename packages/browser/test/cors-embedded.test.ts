@@ -238,6 +238,30 @@ describe.skipIf(chromiumIsMissing)('the page itself', () => {
     expect(registry.count()).toBe(0);
   });
 
+  test.each([
+    ['its own policy', { 'Content-Security-Policy': "connect-src 'self'" }, 'page-csp'],
+    ['a header that is not exposed', {}, 'challenge-hidden'],
+  ])('a service worker is told of %s', async (_, headers, verdict) => {
+    const { registry } = await registryFor({ cors: { exposeHeaders: [] } });
+    const body = `import '/page.js';
+      addEventListener('install', (event) => event.waitUntil(skipWaiting()));
+      addEventListener('activate', (event) => event.waitUntil(clients.claim()));
+      addEventListener('message', (event) => event.waitUntil(
+        reg.diagnoseCors(event.data).then(({ verdict, page }) => event.source.postMessage([verdict, page])),
+      ));`;
+    const files = { '/sw.js': { type: 'text/javascript', body } };
+    const { page } = await chromium.open(await serveSite({ headers, files }));
+    const told = await page.evaluate(async (url) => {
+      await globalThis.reg.controlledBy('/sw.js');
+      const { serviceWorker } = navigator;
+      return new Promise((resolve) => {
+        serviceWorker.onmessage = ({ data }) => resolve(data);
+        serviceWorker.controller?.postMessage(url);
+      });
+    }, registry.url);
+    expect(told).toEqual([verdict, new URL(page.url()).origin]);
+  });
+
   test("a policy that only reports is in nobody's way", async () => {
     const { registry } = await registryFor({ cors: false });
     const headers = { 'Content-Security-Policy-Report-Only': "connect-src 'self'" };
