@@ -20,7 +20,7 @@ const copied =
   'the driver puts the reason itself in its place, and the body is the platform’s own';
 const followed = 'A page does not see where a redirect leads: its browser follows it, or nobody does';
 const carried =
-  'A browser drops `Authorization` at a redirect to another origin, and nothing else that the caller set';
+  'A browser that follows a redirect to another origin drops `Authorization` alone, so with other headers of the caller’s none is followed';
 const endless = 'Chromium follows twenty redirects, and then says that the request failed and no more';
 const streamed = 'Chromium sends a stream over HTTP/2 only, and the servers of the suite speak HTTP/1.1';
 

@@ -1,8 +1,8 @@
 /**
  * The response that the caller gets: the platform's own.
  *
- * Rules of this file: where the platform followed redirects it knows `url` and `redirected`, and its response is returned as it
- * is; where they were judged one by one, `redirected` is laid over the last one, and over its clones.
+ * Rules of this file: it is returned as it is, unless there is something that it does not know itself: that redirects were
+ * followed, where they were judged one by one, or why it is final. That is laid over it and over its clones.
  */
 
 import type { Failure } from '@reg/core';
@@ -14,14 +14,13 @@ interface About {
   readonly failure: Failure | null;
 }
 
-export function responseOf(
-  response: Response,
-  mode: 'judge' | 'platform',
-  { redirected, failure }: About,
-): Response {
+export function responseOf(response: Response, { redirected, failure }: About): Response {
   if (failure !== null) markFailure(response, failure);
-  if (mode === 'platform') return response;
-  const about = { redirected, failure };
-  const clone = (): Response => responseOf(Response.prototype.clone.call(response), mode, about);
-  return Object.defineProperties(response, { redirected: { value: redirected }, clone: { value: clone } });
+  const about = { redirected: redirected || response.redirected, failure };
+  if (failure === null && about.redirected === response.redirected) return response;
+  const clone = (): Response => responseOf(Response.prototype.clone.call(response), about);
+  return Object.defineProperties(response, {
+    redirected: { value: about.redirected },
+    clone: { value: clone },
+  });
 }

@@ -37,9 +37,7 @@ export function createSend(
       const sent = fetch(outgoing.url, init);
       // How long an upload takes is not known, and the core has a deadline for what goes to a token server.
       const bounded = outgoing.body === 'none' && outgoing.to === 'registry';
-      const response = bounded ? await within(headMs, sent, late) : await sent;
-      if (response.type === 'opaqueredirect' && outgoing.redirect === 'follow') throw unfollowed(outgoing);
-      return replyOf(response, headMs);
+      return replyOf(bounded ? await within(headMs, sent, late) : await sent, headMs);
     } catch (error) {
       throw signal.aborted ? error : faultOf(error, init.body instanceof ReadableStream);
     }
@@ -51,38 +49,11 @@ function isPlatforms(signal: object): signal is AbortSignal {
   return signal instanceof AbortSignal;
 }
 
-/**
- * Header fields that may go where a browser follows a redirect to: anywhere, and at another origin it drops `Authorization`
- * alone. Any other may be a secret of the registry's (CVE-2026-40895).
- */
-const portable = [
-  'accept',
-  'accept-language',
-  'authorization',
-  'cache-control',
-  'if-modified-since',
-  'if-none-match',
-  'if-range',
-  'range',
-  'user-agent',
-];
-
-/** What of a request must not go to a place that nobody judges, for people; `null` when a browser may follow its redirects. */
-function boundOf({ method, headers }: Outgoing<Call>): string | null {
-  if (method !== 'GET' && method !== 'HEAD') return `a ${method}`;
-  const names = headers.map(([name]) => name).filter((name) => !portable.includes(name));
-  return names.length === 0 ? null : names.join(', ');
-}
-
-function unfollowed(outgoing: Outgoing<Call>): Error {
-  const message =
-    `it redirects, the browser hides where, and would go there with ${boundOf(outgoing)}; followed are redirects of GET and HEAD ` +
-    'requests without headers of your own';
-  return fault(message, 'head', 'ERR_REG_REDIRECT_HIDDEN', null);
-}
-
-function initOf(outgoing: Outgoing<Call>, userAgent: string | null, signals: AbortSignal[]): RequestInit {
-  const { to, method, headers, body, form, request, redirect } = outgoing;
+function initOf(
+  { to, method, headers, body, form, request, redirect }: Outgoing<Call>,
+  userAgent: string | null,
+  signals: AbortSignal[],
+): RequestInit {
   const fields = headers.map(([name, value]): [string, string] => [name, value]);
   if (userAgent !== null && !fields.some(([name]) => name === 'user-agent')) {
     fields.push(['user-agent', userAgent]);
@@ -94,7 +65,7 @@ function initOf(outgoing: Outgoing<Call>, userAgent: string | null, signals: Abo
     method,
     headers: fields,
     body: carry,
-    redirect: boundOf(outgoing) === null ? redirect : 'manual',
+    redirect,
     credentials: 'omit',
     referrerPolicy: 'no-referrer',
     signal: AbortSignal.any(signals),

@@ -110,7 +110,11 @@ describe.skipIf(chromiumIsMissing)('what would go along with a redirect, to wher
       [`${registry.url}/v2/team/app/blobs/${digest}`, alice] as const,
     );
     expect(refused).toMatchObject({
-      failure: { kind: 'network', to: 'registry', code: 'ERR_REG_REDIRECT_HIDDEN' },
+      failure: {
+        kind: 'redirect-refused',
+        reason: 'hidden',
+        bound: { method: null, headers: ['x-api-key'] },
+      },
       said: expect.stringContaining('x-api-key'),
     });
     expect(followed).toMatchObject({ status: 206, failure: null });
@@ -131,7 +135,9 @@ describe.skipIf(chromiumIsMissing)('what would go along with a redirect, to wher
           .then(globalThis.reg.ended, globalThis.reg.told),
       registry.url + upload,
     );
-    expect(told).toMatchObject({ failure: { kind: 'network', code: 'ERR_REG_REDIRECT_HIDDEN' } });
+    expect(told).toMatchObject({
+      failure: { kind: 'redirect-refused', reason: 'hidden', bound: { method: 'POST' } },
+    });
     expect(other.registry.requests).toEqual([]);
   });
 });

@@ -258,9 +258,21 @@ describe('where the platform follows redirects', () => {
     registry.faults.add({ kind: 'redirect', location: '/elsewhere', times: ALWAYS });
     const fetch = createRegistryFetch({ ...auth, policy: { ...auth.policy, ...policy }, fetch: hiding });
     const error = await errorOf(fetch(registry.url + BLOB, init));
-    expect(error).toHaveProperty('failure.code', 'ERR_REG_REDIRECT_HIDDEN');
+    expect(error).toHaveProperty(
+      'failure',
+      expect.objectContaining({ kind: 'redirect-refused', reason: 'hidden' }),
+    );
     expect(String(error)).toContain(what);
     expect(registry.count()).toBe(1);
+  });
+
+  test('what it shows is judged all the same: an upload goes on at its own origin', async () => {
+    const { registry, auth } = await stage();
+    registry.faults.add({ kind: 'redirect', location: '/v2/team/app/blobs/uploads/' });
+    const fetch = createRegistryFetch({ ...auth, policy: { ...auth.policy, ...policy } });
+    const response = await fetch(`${registry.url}/v2/team/other/blobs/uploads/`, { method: 'POST' });
+    expect([response.status, response.redirected]).toEqual([202, true]);
+    expect(response.clone().redirected).toBe(true);
   });
 
   test('a token server’s redirect is not followed, wherever it leads', async () => {

@@ -187,7 +187,7 @@ export const methods: Readonly<Record<RegistryRequest['body'], readonly string[]
   once: ['PUT'],
 };
 
-/** A request with headers of which one is the caller's secret, or two when it brings its own `Authorization`. */
+/** A request with headers of which those the caller adds of its `own`, and the `Authorization` it may bring, are its secrets. */
 export function requestTo(
   registry: string,
   about: {
@@ -195,14 +195,15 @@ export function requestTo(
     readonly body: RegistryRequest['body'];
     readonly redirect: 'follow' | 'manual';
     readonly authorized: boolean;
+    readonly own: boolean;
   },
 ): RegistryRequest {
-  const { method, body, redirect, authorized } = about;
+  const { method, body, redirect, authorized, own } = about;
   const secret = plant({ kind: 'header', registry });
   const headers: HeaderList = [
     ['accept', 'application/json'],
     ['user-agent', 'model'],
-    ['x-api-key', secret],
+    ...(own ? ([['x-api-key', secret]] as const) : []),
     ...(authorized ? ([['authorization', `Bearer ${secret}`]] as const) : []),
   ];
   return { method, url: `${registry}/v2/${repository}/manifests/1`, headers, body, redirect };

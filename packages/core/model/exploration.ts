@@ -63,7 +63,7 @@ const slices = {
 
 type Shape = Parameters<typeof requestTo>[1];
 
-const get: Shape = { method: 'GET', body: 'none', redirect: 'follow', authorized: false };
+const get: Shape = { method: 'GET', body: 'none', redirect: 'follow', authorized: false, own: true };
 const put: Shape = { ...get, method: 'PUT', body: 'replayable' };
 const stream: Shape = { ...put, body: 'once' };
 
@@ -71,10 +71,19 @@ const stream: Shape = { ...put, body: 'once' };
 const shapes: readonly Shape[] = (['none', 'replayable', 'once'] as const).flatMap((body) =>
   methods[body].flatMap((method) =>
     (['follow', 'manual'] as const).flatMap((redirect) =>
-      [false, true].map((authorized) => ({ method, body, redirect, authorized })),
+      [false, true].map((authorized) => ({ ...get, method, body, redirect, authorized })),
     ),
   ),
 );
+
+/** What a platform may follow by itself, and what it may not. */
+const unseen: readonly Shape[] = [
+  { ...get, own: false },
+  { ...get, own: false, authorized: true },
+  { ...get, own: false, redirect: 'manual' },
+  get,
+  { ...put, own: false },
+];
 
 /** @param about.grants in place of the policy's limit: each more multiplies the states by about twenty */
 function handshakeRun(
@@ -86,8 +95,8 @@ function handshakeRun(
   const { at = 'first' } = about;
   const { limits, ...rest } = policies[policyName];
   const policy = { ...rest, limits: { ...limits, grants: about.grants ?? limits.grants } };
-  const { method, body, redirect, authorized } = shape;
-  const request = `${method}, body ${body}, ${redirect}${authorized ? ', authorized' : ''}`;
+  const { method, body, redirect, authorized, own } = shape;
+  const request = `${method}, body ${body}, ${redirect}${authorized ? ', authorized' : ''}${own ? '' : ', plain'}`;
   return {
     name: `${request} at ${at} under '${policyName}' with ${policy.limits.grants} grants (${sliceName})`,
     policy,
@@ -133,8 +142,9 @@ export function fullPlan(): Plan {
       ...(['bare at others', 'never to others', 'one hop'] as const).map((name) =>
         handshakeRun(name, get, 'redirects', { grants: 1 }),
       ),
-      handshakeRun('the platform redirects', get, 'answers', { grants: 1 }),
+      handshakeRun('the platform redirects', { ...get, own: false }, 'answers', { grants: 1 }),
       handshakeRun('the platform redirects', put, 'answers', { grants: 1 }),
+      ...unseen.map((shape) => handshakeRun('the platform redirects', shape, 'redirects', { grants: 1 })),
       handshakeRun('an insecure host', get, 'crossing', { grants: 1, at: 'plain' }),
       handshakeRun('an insecure host', stream, 'everything', { grants: 1, at: 'plain' }),
       handshakeRun('one grant', get, 'answers'),
@@ -163,6 +173,7 @@ export function shortPlan(): Plan {
       handshakeRun('default', { ...get, authorized: true }, 'everything'),
       handshakeRun('default', get, 'crossing', { grants: 1, at: 'plain' }),
       handshakeRun('default', { ...get, authorized: true }, 'crossing', { grants: 1, at: 'plain' }),
+      ...unseen.map((shape) => handshakeRun('the platform redirects', shape, 'redirects', { grants: 1 })),
     ],
     exchanges: exchangesUnder(['anonymous pull']),
   };

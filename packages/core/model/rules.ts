@@ -496,12 +496,23 @@ export const rules = {
         if (only === null || !mayCarrySecrets(before.ghost.origin, policy)) return;
         return after.state.phase === 'obtaining' || 'the target has no handshake of its own';
       },
+      // A platform that follows takes along, to wherever it leads, all but `Authorization`.
+      ({ after, run }) => {
+        const sent = sentIn(after);
+        if (sent === null) return;
+        const { method, body, redirect } = sent;
+        const isPlain = (method === 'GET' || method === 'HEAD') && body === 'none';
+        const isBound = !isPlain || carriedBy(sent).some(({ isAuthorization }) => !isAuthorization);
+        const isLeft = run.policy.redirects.mode === 'platform' && run.request.redirect === 'follow';
+        if (isBound || !isLeft || after.state.phase === 'probing')
+          return redirect === 'manual' || 'what binds it goes along';
+        return redirect === 'follow' || 'nobody follows its redirects';
+      },
       // A target that the platform hides cannot be judged: it is the caller's to have who asked for it, and nobody's else.
       ({ before, said, after, run }) => {
         if (before?.state.phase !== 'sending' || said?.answer.type !== 'response') return;
         if (said.answer.head.status !== 0) return;
-        const isCallers = run.request.redirect === 'manual' || run.policy.redirects.mode === 'platform';
-        if (isCallers)
+        if (run.request.redirect === 'manual')
           return (after.state.phase === 'answered' && failureOf(after) === null) || 'not the caller’s';
         const failure = failureOf(after);
         return (

@@ -13,7 +13,7 @@ import type { TokenFault } from './grant.ts';
 import { exposeChallenge, type Problem } from './message.ts';
 import type { RealmPair } from './policy.ts';
 import type { ContactReason, ReleaseReason } from './realm.ts';
-import type { RedirectReason } from './redirect.ts';
+import type { Bound, RedirectReason } from './redirect.ts';
 import type { TargetFault } from './target.ts';
 import type { Transcript } from './transcript/transcript.ts';
 import { toVisible } from './visible.ts';
@@ -260,7 +260,7 @@ export function describe(failure: Failure, options: { readonly policy?: boolean 
       const { from, to, reason, hops } = failure;
       const after = hops === 0 ? '' : `, after ${hops} redirects,`;
       const target = to === '' ? 'elsewhere' : `to ${shown(to)}`;
-      return `${shown(from)} redirects${after} ${target}. That ${redirectWords[reason]}, so it was not followed.${redirectAdvice(reason, told)}`;
+      return `${shown(from)} redirects${after} ${target}. That ${redirectWords[reason]}, so it was not followed.${redirectAdvice(failure, told)}`;
     }
     case 'limit':
       return (
@@ -276,10 +276,10 @@ export function describe(failure: Failure, options: { readonly policy?: boolean 
           code === blockedAddressCode
             ? ` A name that a peer chose may not lead there${told(', unless policy.realms.pairs has it beside the registry')}.`
             : '';
-        return `Nothing was sent to ${peer}${shown(url)} (${cut(toVisible(code))}: ${quoted(message)}).${advice}`;
+        return `Nothing was sent to ${peer}${shown(url)} (${shortly(code)}: ${quoted(message)}).${advice}`;
       }
       const advice = code === unsaidCode ? unsaidAdvice : phaseAdvice[phase];
-      return `No answer from ${peer}${shown(url)}: ${phaseWords[phase]} (${cut(toVisible(code))}: ${quoted(message)}). ${advice}`;
+      return `No answer from ${peer}${shown(url)}: ${phaseWords[phase]} (${shortly(code)}: ${quoted(message)}). ${advice}`;
     }
     case 'deadline': {
       const { registry, realm, ms } = failure;
@@ -490,7 +490,7 @@ function contactAdvice(
   return ' Its operator must correct the realm of its challenge.';
 }
 
-function redirectAdvice(reason: RedirectReason, told: Told): string {
+function redirectAdvice({ reason, bound }: Failure & { kind: 'redirect-refused' }, told: Told): string {
   switch (reason) {
     case 'cross-origin':
       return told(
@@ -499,12 +499,20 @@ function redirectAdvice(reason: RedirectReason, told: Told): string {
     case 'hops':
       return ` ${told('policy.redirects.max is the limit; a', 'A')} longer chain is mostly a loop.`;
     case 'hidden':
-      return told(" policy.redirects.mode: 'platform' has the platform follow it.");
+      return hiddenAdvice(bound, told);
     case 'downgrade':
       return ` Its operator must let it write https URLs, ${proxyHeader}.`;
     default:
       return ' Its operator must correct it.';
   }
+}
+
+function hiddenAdvice(bound: Bound | undefined, told: Told): string {
+  if (bound === undefined) return told(" policy.redirects.mode: 'platform' has the platform follow it.");
+  const itself = 'send the request to the place itself.';
+  if (bound.method !== null) return ` Nor may a platform repeat a ${shortly(bound.method)} there: ${itself}`;
+  const how = told(" (policy.redirects.mode: 'platform')");
+  return ` A platform that follows${how} would take along ${shortly(bound.headers.join(', '))}: leave that out, or ${itself}`;
 }
 
 /** Q17, Q53: a registry behind a proxy that ends TLS takes its own scheme from this header. */
@@ -533,7 +541,7 @@ function shown(url: string): string {
     const { origin, pathname, protocol } = new URL(url);
     return origin === 'null'
       ? quoted(`${protocol}…`)
-      : cut(toVisible(pathname === '/' ? origin : origin + pathname));
+      : shortly(pathname === '/' ? origin : origin + pathname);
   }
   const query = url.indexOf('?');
   const bare = query < 0 ? url : url.slice(0, query);
@@ -551,17 +559,18 @@ function said(problems: readonly Problem[]): string {
 }
 
 function quoted(text: string): string {
-  return `"${cut(toVisible(text))}"`;
+  return `"${shortly(text)}"`;
 }
 
-/** A screenful of anything is enough to recognise it. */
-function cut(text: string): string {
-  return text.length > 256 ? `${text.slice(0, 255)}…` : text;
+/** Visible, and no more than a screenful: enough to recognise anything. */
+function shortly(text: string): string {
+  const visible = toVisible(text);
+  return visible.length > 256 ? `${visible.slice(0, 255)}…` : visible;
 }
 
 /** A list of scopes with the word that goes before it, or `''` when it is empty. */
 function scopes(text: string, before: string): string {
-  return text === '' ? '' : before + cut(toVisible(text));
+  return text === '' ? '' : before + shortly(text);
 }
 
 function seconds(ms: number): string {

@@ -10,7 +10,7 @@ import type { TokenFault } from './grant.ts';
 import type { exposeChallenge, Problem } from './message.ts';
 import type { RealmPair, Scheme } from './policy.ts';
 import type { ContactReason, ReleaseReason } from './realm.ts';
-import type { RedirectReason } from './redirect.ts';
+import type { Bound, RedirectReason } from './redirect.ts';
 
 /** Where a request without a response ended. */
 export type NetworkPhase = 'lookup' | 'connect' | 'tls' | 'send' | 'head' | 'body' | 'unknown';
@@ -159,6 +159,8 @@ export type Failure =
       readonly to: string;
       readonly reason: RedirectReason;
       readonly hops: number;
+      /** Of a `hidden` one: what binds the request to its origin, so that no platform may follow either. */
+      readonly bound?: Bound;
     }
   /** `policy.limits.grants` were asked for and the registry still wants another. */
   | { readonly kind: 'limit'; readonly url: string; readonly limit: 'grants'; readonly max: number }

@@ -45,7 +45,7 @@ import {
   type ReleaseReason,
   type Verdict,
 } from './realm.ts';
-import { isCallers, isRedirect, judgeRedirect } from './redirect.ts';
+import { type Bound, isCallers, isRedirect, judgeRedirect } from './redirect.ts';
 import {
   coversScopes,
   formatScopes,
@@ -237,7 +237,7 @@ export function step(state: HandshakeState, answer: HandshakeAnswer): HandshakeS
 // The four kinds of move.
 
 function send(context: Context, lessons: readonly Lesson[]): HandshakeState {
-  const { request, policy } = context;
+  const { request } = context;
   return {
     phase: 'sending',
     awaiting: {
@@ -248,7 +248,7 @@ function send(context: Context, lessons: readonly Lesson[]): HandshakeState {
       headers: headersOf(context),
       authorization: context.held?.grant.authorization ?? null,
       body: request.body === 'none' ? 'none' : 'caller',
-      redirect: policy.redirects.mode === 'platform' && request.redirect !== 'manual' ? 'follow' : 'manual',
+      redirect: mayGoUnseen(context) ? 'follow' : 'manual',
       addresses: addressesOf(context),
     },
     context,
@@ -320,8 +320,9 @@ function onProbed(context: Context, { head }: RegistryResponse): HandshakeState 
 function onResponse(context: Context, answer: RegistryResponse): HandshakeState {
   const { head } = answer;
   const { status } = head;
-  if (isRedirect(status) && mayFollow(context)) return onRedirect(context, head);
   const here = arrived(context, head);
+  // A platform that was to follow and did not has shown where it leads, or hides it.
+  if (isRedirect(status) && here.request.redirect !== 'manual') return onRedirect(here, head);
   if (status === 401) return onUnauthorized(here, answer);
   if (status === 403 || status === 400) return onForbidden(here, answer);
   const open =
@@ -425,7 +426,9 @@ function onRedirect(context: Context, head: Head): HandshakeState {
   if ((location === '' && reason !== 'hidden') || isCallers(reason)) return deliver(context, head, null, []);
   if (!allow || judged.url === null) {
     const to = judged.url === null ? '' : judged.url.origin + judged.url.pathname;
-    return fail(context, { kind: 'redirect-refused', from: url, to, reason, hops }, []);
+    const bound = reason === 'hidden' ? boundOf(context) : null;
+    const failure = { kind: 'redirect-refused', from: url, to, reason, hops } as const;
+    return fail(context, bound === null ? failure : { ...failure, bound }, []);
   }
   const moved: Context = { ...context, url: judged.url.href, hops: hops + 1 };
   return send(judged.sameOrigin ? moved : asStranger(moved), []);
@@ -698,8 +701,24 @@ function exhausted({ grants, policy }: Context): boolean {
   return grants >= policy.limits.grants;
 }
 
-function mayFollow({ request, policy }: Context): boolean {
-  return policy.redirects.mode === 'judge' && request.redirect !== 'manual';
+/** Whether the platform may follow by itself, to wherever it does not show. */
+function mayGoUnseen(context: Context): boolean {
+  const { request, policy } = context;
+  return policy.redirects.mode === 'platform' && request.redirect !== 'manual' && boundOf(context) === null;
+}
+
+/**
+ * What keeps a request from a place that nobody judges (rule 7, requirement 140), `null` when nothing does. `Authorization` does not,
+ * neither with a grant nor with the caller's own: at another origin each platform drops it, and nothing else (WHATWG Fetch,
+ * "HTTP-redirect fetch").
+ */
+function boundOf(context: Context): Bound | null {
+  const { method, body } = context.request;
+  const isPlain = (method === 'GET' || method === 'HEAD') && body === 'none';
+  const headers = headersOf(context)
+    .map(([name]) => name)
+    .filter((name) => name !== 'authorization' && !portableHeaders.includes(name));
+  return isPlain && headers.length === 0 ? null : { method: isPlain ? null : method, headers };
 }
 
 /** Where the platform says the answer came from, when it followed redirects by itself. */

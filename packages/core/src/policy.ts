@@ -51,7 +51,10 @@ export interface Policy {
     readonly pairs: readonly RealmPair[];
   };
   readonly redirects: {
-    /** `judge` follows hop by hop; `platform` leaves it to a fetch that hides `Location`. */
+    /**
+     * `judge` follows hop by hop. `platform` leaves it to a fetch that hides `Location`, for a GET or HEAD without headers of the
+     * caller's own: what would take along more is judged where it can be, and refused where it is hidden.
+     */
     readonly mode: 'judge' | 'platform';
     readonly max: number;
     /** At another origin: answer its challenge anonymously, send bare and answer nothing, or do not go there. */

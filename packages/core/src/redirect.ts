@@ -46,6 +46,14 @@ export interface RedirectVerdict {
   readonly sameOrigin: boolean;
 }
 
+/** What of a request may not go to a place that nobody judges. */
+export interface Bound {
+  /** Of a request that is more than a GET or HEAD without a body. */
+  readonly method: string | null;
+  /** Names of header fields that may hold a secret of the origin's. */
+  readonly headers: readonly string[];
+}
+
 /** 16 KiB: what Node's HTTP parser allows a whole response head by default. */
 const locationChars = 16_384;
 

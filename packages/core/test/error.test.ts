@@ -203,17 +203,22 @@ group('describe', () => {
     expect(token).toContain(
       'answered with a redirect that this platform hides. Token requests follow no redirect',
     );
-    const failure = {
-      kind: 'redirect-refused',
-      from: 'https://registry.example/v2/',
-      to: '',
-      hops: 0,
-    } as const;
-    expect(describe({ ...failure, reason: 'hidden' })).toBe(
+    const failure = sample('redirect-refused', 0);
+    const hidden = { ...failure, from: 'https://registry.example/v2/', to: '', reason: 'hidden' } as const;
+    const what =
       'https://registry.example/v2/ redirects elsewhere. That is a place that the platform hides and nobody can judge, so it ' +
-        "was not followed. policy.redirects.mode: 'platform' has the platform follow it.",
+      'was not followed. ';
+    expect(blame(hidden)).toBe('caller');
+    expect(describe(hidden)).toBe(`${what}policy.redirects.mode: 'platform' has the platform follow it.`);
+    expect(describe({ ...hidden, bound: { method: 'PUT', headers: ['x-api-key'] } })).toBe(
+      `${what}Nor may a platform repeat a PUT there: send the request to the place itself.`,
     );
-    expect(blame({ ...failure, reason: 'hidden' })).toBe('caller');
+    const kept = { ...hidden, bound: { method: null, headers: ['x-api-key', 'x-\u001b'] } };
+    expect(describe(kept)).toBe(
+      `${what}A platform that follows (policy.redirects.mode: 'platform') would take along x-api-key, x-\\u{1b}: leave that out, ` +
+        'or send the request to the place itself.',
+    );
+    expect(describe(kept, { policy: false })).toContain('A platform that follows would take along x-api-key');
   });
 
   test('a refusal whose reason is hidden: both, and what would show it', () => {

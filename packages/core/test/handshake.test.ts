@@ -750,8 +750,65 @@ describe('a platform that follows redirects (design §9)', () => {
 
   test('is told to, unless the caller wants the 3xx', () => {
     expect(new Run(get, { policy }).sent.redirect).toBe('follow');
+    expect(new Run({ ...get, method: 'HEAD' }, { policy }).sent.redirect).toBe('follow');
     expect(new Run({ ...get, redirect: 'manual' }, { policy }).sent.redirect).toBe('manual');
-    expect(new Run(get, { policy }).respond(302, { location: tags }).failure).toBeNull();
+  });
+
+  test('may take along what goes to any place, and `Authorization`, which it drops itself', () => {
+    const headers: HeaderList = [
+      ['accept', '*/*'],
+      ['range', 'bytes=0-2'],
+    ];
+    const granted = new Run({ ...get, headers }, { policy, hint: hinted }).grant();
+    expect(granted.sent).toMatchObject({ redirect: 'follow', authorization: { scheme: 'bearer' } });
+    const authorized = new Run({ ...get, headers: [['authorization', 'Bearer own']] }, { policy });
+    expect(authorized.sent.redirect).toBe('follow');
+  });
+
+  test.each<[string, RegistryRequest, object]>([
+    [
+      'headers of the caller’s own',
+      {
+        ...get,
+        headers: [
+          ['accept', '*/*'],
+          ['x-api-key', 'key'],
+        ],
+      },
+      { method: null, headers: ['x-api-key'] },
+    ],
+    ['an upload (requirement 140)', upload, { method: 'PUT', headers: [] }],
+    ['a deletion', { ...get, method: 'DELETE' }, { method: 'DELETE', headers: [] }],
+    ['a body', { ...get, body: 'replayable' }, { method: 'GET', headers: [] }],
+  ])('rule 7: may not take along %s: where it hides the target, it ends', (_, request, bound) => {
+    const run = new Run(request, { policy });
+    expect(run.sent.redirect).toBe('manual');
+    expect(run.respond(0).failure).toEqual({
+      kind: 'redirect-refused',
+      from: request.url,
+      to: '',
+      reason: 'hidden',
+      hops: 0,
+      bound,
+    });
+  });
+
+  const cdn = 'https://cdn.example/blob';
+
+  test('what it shows is judged all the same', () => {
+    const headers: HeaderList = [['x-api-key', 'key']];
+    const run = new Run({ ...get, headers }, { policy }).respond(307, { location: cdn });
+    expect(run.sent).toMatchObject({ url: cdn, headers: [], redirect: 'follow' });
+    expect(new Run(upload, { policy }).respond(307, { location: cdn }).state).toMatchObject({
+      phase: 'answered',
+      failure: null,
+    });
+    expect(new Run(get, { policy }).respond(302).failure).toBeNull();
+  });
+
+  test('what it shows of where it went by itself is judged from there', () => {
+    const run = new Run(get, { policy, hint: hinted }).grant().respond(307, { location: '/next', url: cdn });
+    expect(run.sent).toMatchObject({ url: 'https://cdn.example/next', authorization: null });
   });
 
   test('says where it ended up: there the next request goes, at the same origin', () => {
@@ -842,7 +899,10 @@ describe('a platform that hides what a page may not read (design §9)', () => {
     expect(run.failure).toMatchObject({ kind: 'denied', reason: 'redirect-target' });
   });
 
-  test.each([get, upload])('a redirect it hides cannot be judged: $method', (request) => {
+  test.each([
+    [get, {}],
+    [upload, { bound: { method: 'PUT', headers: [] } }],
+  ] as const)('a redirect it hides cannot be judged (%#)', (request, bound) => {
     const run = new Run(request).respond(0);
     expect(run.state.phase).toBe('failed');
     expect(run.failure).toEqual({
@@ -851,6 +911,7 @@ describe('a platform that hides what a page may not read (design §9)', () => {
       to: '',
       reason: 'hidden',
       hops: 0,
+      ...bound,
     });
   });
 

@@ -25,6 +25,7 @@ import {
   type Timing,
 } from '../message.ts';
 import type { Limits, Policy, RealmPair, Retry, Scheme } from '../policy.ts';
+import type { Bound } from '../redirect.ts';
 import type { OpaqueScope, ResourceScope, Scope } from '../scope.ts';
 import type { Claims } from './claims.ts';
 import {
@@ -284,13 +285,17 @@ const failure = variant<Failure, 'kind'>('kind', {
     problems,
   }),
   'body-spent': record({ kind: exactly('body-spent'), url: text }),
-  'redirect-refused': record({
-    kind: exactly('redirect-refused'),
-    from: text,
-    to: text,
-    reason: oneOf(redirectWords),
-    hops: number,
-  }),
+  'redirect-refused': record(
+    {
+      kind: exactly('redirect-refused'),
+      from: text,
+      to: text,
+      reason: oneOf(redirectWords),
+      hops: number,
+      bound: record<Bound>({ method: nullable(text), headers: list(text) }),
+    },
+    ['bound'],
+  ),
   limit: record({ kind: exactly('limit'), url: text, limit: exactly('grants'), max: number }),
   network: record({
     kind: exactly('network'),
