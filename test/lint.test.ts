@@ -47,6 +47,7 @@ const wireOnly = 'Only driver/wire.ts reveals a secret, just before sending it.'
 const noIO = (name: string) =>
   `The driver does no I/O: ${name} is handed to it, as send or now, or is the adapter's.`;
 const publicCore = 'An adapter imports @reg/core and its public subpaths only.';
+const noNode = 'lint/correctness/noNodejsModules';
 const noUndici = 'What @reg/node offers without undici does not reach it.';
 const stranger = 'The registry that tests the clients shares no code with them.';
 const light = 'The command imports @reg/core and the subpaths of @reg/node that carry no undici';
@@ -106,6 +107,9 @@ describe('a file that breaks a rule fails the lint command, which names the rule
     [noUndici, 'packages/node/src/files/lock.ts', takes('undici')],
     [noUndici, 'packages/node/src/network/proxy.ts', takes('../agent.ts')],
     [publicCore, 'packages/node/src/network/proxy.ts', takes('@reg/testing')],
+    [publicCore, 'packages/browser/src/fetch.ts', takes('@reg/node')],
+    [entries, 'packages/browser/src/cors/judge.ts', takes('../../../core/src/realm.ts')],
+    [noNode, 'packages/browser/src/cors/probe.ts', takes('node:http')],
     [entries, 'packages/node/src/stores/file.ts', takes('../../../core/src/grant.ts')],
     [entries, 'packages/node/test/fetch.test.ts', takes('../../../packages/core/src/grant.ts')],
     [stranger, 'packages/testing/src/token.ts', takes('@reg/core')],
@@ -149,6 +153,7 @@ test('what only comes close to a rule passes', () => {
     'packages/node/src/credentials/save.ts': takes('../files/lock.ts'),
     'packages/node/src/network/trust.ts': takes('@reg/core'),
     'packages/node/test/fetch.test.ts': takes('@reg/testing'),
+    'packages/browser/src/send.ts': takes('@reg/core/driver'),
     'packages/testing/src/token.ts': takes('node:http'),
     'apps/cli/src/main.ts': takes('@reg/node/credentials'),
     'apps/cli/src/commands/demo.ts': takes('@reg/testing'),
