@@ -1,7 +1,6 @@
 /** Prints the tags of a repository: `main.ts https://registry.example team/app`, with `REGISTRY_USER` and `REGISTRY_PASSWORD` if it has to. */
 
-import { createRegistryFetch } from '@reg/browser';
-import { staticKeychain } from '@reg/core/driver';
+import { createRegistryFetch, staticKeychain } from '@reg/browser';
 
 const [registry = 'https://registry-1.docker.io', repository = 'library/busybox'] = Deno.args;
 const username = Deno.env.get('REGISTRY_USER');

@@ -1,7 +1,6 @@
 /** Answers `/team/app` with the tags of that repository, in the registry that the bindings of `config.capnp` name. */
 
-import { createRegistryFetch } from '@reg/browser';
-import { staticKeychain } from '@reg/core/driver';
+import { createRegistryFetch, staticKeychain } from '@reg/browser';
 
 interface Env {
   readonly REGISTRY: string;
