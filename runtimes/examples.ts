@@ -45,27 +45,35 @@ const runs: Readonly<Record<string, Run>> = {
   },
 };
 
-/** Runs each example; answers what went wrong, a line each. */
+/** Runs each example, as alice where a repository is hers and as nobody where it is public; answers what went wrong, a line each. */
 export async function runExamples(): Promise<string[]> {
   const red: string[] = [];
   for (const [name, run] of Object.entries(runs)) {
-    const password = canary('password');
-    const registry = await startRegistry({
-      auth: 'bearer',
-      users: { alice: password },
-      repositories: { 'team/app': { tags: { 'one-of-two': 'a', 'two-of-two': 'b' } } },
-      faults: [{ server: 'registry', kind: 'realm', realm: '/token', times: Number.POSITIVE_INFINITY }],
-    });
-    allow(password, registry.url);
-    try {
-      const printed = await run(registry.url, { REGISTRY_USER: 'alice', REGISTRY_PASSWORD: password });
-      if (!/\b200\b/.test(printed) || !/one-of-two/.test(printed) || !/two-of-two/.test(printed)) {
-        red.push(`examples/${name}: ${printed.replaceAll(password, '•••')}`);
+    for (const who of ['alice', 'nobody'] as const) {
+      const password = canary('password');
+      const registry = await startRegistry({
+        auth: 'bearer',
+        users: { alice: password },
+        repositories: {
+          'team/app': {
+            visibility: who === 'alice' ? 'private' : 'public',
+            tags: { 'one-of-two': 'a', 'two-of-two': 'b' },
+          },
+        },
+        faults: [{ server: 'registry', kind: 'realm', realm: '/token', times: Number.POSITIVE_INFINITY }],
+      });
+      allow(password, registry.url);
+      const environment = who === 'alice' ? { REGISTRY_USER: 'alice', REGISTRY_PASSWORD: password } : {};
+      try {
+        const printed = await run(registry.url, environment);
+        if (!/\b200\b/.test(printed) || !/one-of-two/.test(printed) || !/two-of-two/.test(printed)) {
+          red.push(`examples/${name}, ${who}: ${printed.replaceAll(password, '•••')}`);
+        }
+      } catch (error) {
+        red.push(`examples/${name}, ${who}: ${error}`);
+      } finally {
+        await registry.close();
       }
-    } catch (error) {
-      red.push(`examples/${name}: ${error}`);
-    } finally {
-      await registry.close();
     }
   }
   return red;

@@ -4,15 +4,19 @@ import { createRegistryFetch, staticKeychain } from '@reg/browser';
 
 interface Env {
   readonly REGISTRY: string;
-  readonly REGISTRY_USER: string;
-  readonly REGISTRY_PASSWORD: string;
+  // A variable that is not set is null.
+  readonly REGISTRY_USER: string | null;
+  readonly REGISTRY_PASSWORD: string | null;
 }
 
 export default {
   async fetch(request: Request, env: Env): Promise<Response> {
     const { REGISTRY, REGISTRY_USER: username, REGISTRY_PASSWORD: password } = env;
-    const keychain = staticKeychain({ [new URL(REGISTRY).host]: { type: 'password', username, password } });
-    const registryFetch = createRegistryFetch({ keychain });
+    const user =
+      username && password
+        ? { [new URL(REGISTRY).host]: { type: 'password', username, password } as const }
+        : {};
+    const registryFetch = createRegistryFetch({ keychain: staticKeychain(user) });
     return registryFetch(`${REGISTRY}/v2${new URL(request.url).pathname}/tags/list`);
   },
 };
