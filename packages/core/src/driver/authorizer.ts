@@ -492,7 +492,7 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
     try {
       const reply = await unlessAborted(this.#send(outgoing, signal), signal);
       came(reply);
-      const text = await this.#beginning(outgoing, reply);
+      const text = await this.#beginning(outgoing, reply, signal);
       throwIfAborted(signal);
       const problems = text === null || !isClientError(reply.head) ? [] : readProblems(text);
       if (this.#bodies) operation.recorder.body(text);
@@ -507,10 +507,14 @@ class Driver<R, Q extends RegistryRequest> implements Authorizer<R, Q> {
   }
 
   /** What a 4xx says, or any answer where bodies are recorded, with its body left whole. */
-  async #beginning({ method }: Outgoing<Q>, reply: Reply<R>): Promise<string | null> {
+  async #beginning(
+    { method }: Outgoing<Q>,
+    reply: Reply<R>,
+    signal: AbortSignalLike,
+  ): Promise<string | null> {
     const wanted = this.#bodies || isClientError(reply.head);
     if (!wanted || method === 'HEAD' || reply.peek === undefined) return null;
-    return reply.peek(this.#policy.limits.problemBytes).catch(() => null);
+    return unlessAborted(reply.peek(this.#policy.limits.problemBytes), signal).catch(() => null);
   }
 
   #error(failure: Failure, { recorder, cause }: Operation): RegistryAuthError {

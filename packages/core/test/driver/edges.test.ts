@@ -136,6 +136,28 @@ describe('the network', () => {
     }
   });
 
+  it('one that hears no signal while it looks ahead keeps no caller who leaves', async () => {
+    const { promise: looking, resolve: looks } = Promise.withResolvers<void>();
+    const { world, ask } = set(
+      { onRegistry: () => ({ status: 403 }) },
+      {
+        send: (w) => async (out, signal) => {
+          const peek = (): Promise<string> => {
+            looks();
+            return new Promise(() => {});
+          };
+          return { ...(await w.send(out, signal)), peek };
+        },
+      },
+    );
+    const controller = new AbortController();
+    const call = ask({ url: world.url('a/b') }, controller.signal);
+    await looking;
+    controller.abort(new Error('enough'));
+    await expect(call).rejects.toThrow('enough');
+    expect(world.discarded).toBe(1);
+  });
+
   it('says what the registry says', async () => {
     const { world, ask } = set({
       onRegistry: () => ({ status: 403, body: '{"errors":[{"code":"DENIED","message":"no"}]}' }),
