@@ -58,7 +58,9 @@ export interface Reply<R> {
 
 /**
  * Puts one request on the wire and resolves with the head of its response. Follows no redirect unless told to, adds no
- * credential, keeps no cookie. Rejects when there is no response; a `phase` (`NetworkPhase`) and `code` on the error are kept.
+ * credential, keeps no cookie. A method or header field with a line break or a NUL in it is the caller's, as it came: who writes
+ * to a socket refuses it, as fetch and undici do, or one request becomes two (RFC 9110 §5.5).
+ * Rejects when there is no response; a `phase` (`NetworkPhase`) and `code` on the error are kept.
  * `signal` ends the request and its body.
  */
 export type Send<R, Q extends RegistryRequest = RegistryRequest> = (
