@@ -9,14 +9,12 @@
  * 3. Times are the wall clock's in the storage and the driver's everywhere else. What is not begun or is over is not there.
  */
 
-import { monotonicNow, type StoreEntry, type StoreKey, type TokenStore } from '@reg/core/driver';
+import { monotonicNow, readHint, type StoreEntry, type StoreKey, type TokenStore } from '@reg/core/driver';
 
 export interface SessionTokenStore extends TokenStore {
   /** Removes everything that any of these stores has written: what a logout does. */
   clear(): void;
 }
-
-type Hint = Extract<StoreEntry, { kind: 'challenge' }>['hint'];
 
 /** Entries at most: with a token server's usual 1 to 4 KiB a token a tenth of what browsers allow an origin. */
 const mostEntries = 100;
@@ -189,25 +187,13 @@ function readKept(text: string | null): Kept | null {
   // A part of a millisecond is what the two clocks differ by.
   if (!(obtainedAt < wall + 1 && wall < expiresAt && expiresAt - obtainedAt <= longestLife)) return null;
   if (member(entry, 'kind') === 'challenge') {
-    const hint = readHint(objectOrNull(member(entry, 'hint')));
+    const hint = readHint(member(entry, 'hint'));
     return hint === null ? null : { obtainedAt, entry: { kind: 'challenge', hint, expiresAt } };
   }
   const [token, asked, granted] = [member(entry, 'token'), member(entry, 'asked'), member(entry, 'granted')];
   if (member(entry, 'kind') !== 'grant' || typeof token !== 'string' || !isVisibleAscii(token)) return null;
   if (typeof asked !== 'string' || !isTextOrNull(granted)) return null;
   return { obtainedAt, entry: { kind: 'grant', token, asked, granted, obtainedAt, expiresAt } };
-}
-
-function readHint(hint: object | null): Hint | null {
-  if (hint === null) return null;
-  const [scheme, realm] = [member(hint, 'scheme'), member(hint, 'realm')];
-  const [service, elsewhere] = [member(hint, 'service'), member(hint, 'elsewhere')];
-  if (!isTextOrNull(realm) || !isTextOrNull(service) || !isTextOrNull(elsewhere)) return null;
-  if (scheme === 'basic' && realm === null) return { scheme, realm, service, elsewhere };
-  if (scheme === 'bearer' && realm !== null && URL.canParse(realm)) {
-    return { scheme, realm, service, elsewhere };
-  }
-  return null;
 }
 
 function parseObject(text: string | null): object | null {

@@ -4,6 +4,7 @@ export { createAuthorizer } from './authorizer.ts';
 export { TokenCache } from './cache.ts';
 export { monotonicNow } from './clock.ts';
 export { drive, isWaiting } from './drive.ts';
+export { readHint } from './hint.ts';
 export { anonymousKeychain, chainKeychains, staticKeychain } from './keychain.ts';
 export type {
   AbortSignalLike,

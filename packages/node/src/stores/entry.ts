@@ -8,10 +8,8 @@
  */
 
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import type { Credential } from '@reg/core';
-import type { StoreEntry, StoreKey } from '@reg/core/driver';
-
-type Hint = Extract<StoreEntry, { kind: 'challenge' }>['hint'];
+import type { Challenged, Credential } from '@reg/core';
+import { readHint, type StoreKey } from '@reg/core/driver';
 
 /** By what a token was obtained. Nothing of a secret. */
 export interface Holder {
@@ -27,7 +25,7 @@ export type Kept = {
   readonly obtainedAt: number;
   readonly expiresAt: number;
 } & (
-  | { readonly kind: 'challenge'; readonly hint: Hint }
+  | { readonly kind: 'challenge'; readonly hint: Challenged }
   | {
       readonly kind: 'grant';
       readonly token: string;
@@ -130,18 +128,6 @@ function readHolder(holder: unknown): Holder | null {
     default:
       return null;
   }
-}
-
-function readHint(hint: unknown): Hint | null {
-  if (typeof hint !== 'object' || hint === null) return null;
-  const [scheme, realm] = [member(hint, 'scheme'), member(hint, 'realm')];
-  const [service, elsewhere] = [member(hint, 'service'), member(hint, 'elsewhere')];
-  if (!isTextOrNull(realm) || !isTextOrNull(service) || !isTextOrNull(elsewhere)) return null;
-  if (scheme === 'basic' && realm === null) return { scheme, realm, service, elsewhere };
-  if (scheme === 'bearer' && realm !== null && URL.canParse(realm)) {
-    return { scheme, realm, service, elsewhere };
-  }
-  return null;
 }
 
 function parseObject(text: string): object | null {
