@@ -2,8 +2,8 @@
  * Every runtime, every package it can run: the conformance suite, the recorded answers, the examples, and the table in
  * README.md.
  *
- * `node runtimes/main.ts [runtime …]`: with names, those alone, and no table. Exits with 1 when anything is red, or when, with
- * CI=true, the committed table is another.
+ * `node runtimes/main.ts [runtime …]`: with names, or beginnings of names, those alone, and no table. Exits with 1 when anything is
+ * red, when a name is no runtime's, or when, with CI=true, the committed table is another.
  */
 
 import { readFile } from 'node:fs/promises';
@@ -20,16 +20,18 @@ import { type Row, updateTable } from './table.ts';
 const startMs = 120_000;
 
 const only = process.argv.slice(2);
+for (const name of only) {
+  if (runtimes.some((runtime) => isNamed(runtime, name))) continue;
+  throw new Error(`no runtime is called ${name}: there are ${runtimes.map((one) => one.name).join(', ')}`);
+}
+const asked = runtimes.filter((runtime) => only.length === 0 || only.some((name) => isNamed(runtime, name)));
 const golden = await readFile(new URL('recorded/transcripts.txt', import.meta.url), 'utf8');
 
 await bundle();
 const bridge = await openBridge();
 const rows: Row[] = [];
 let isRed = false;
-for (const runtime of runtimes) {
-  if (only.length > 0 && !only.some((name) => runtime.name.toLowerCase().startsWith(name))) continue;
-  rows.push(await runRow(bridge, runtime));
-}
+for (const runtime of asked) rows.push(await runRow(bridge, runtime));
 bridge.close();
 if (only.length === 0) {
   const red = await runExamples();
@@ -41,6 +43,10 @@ if (!isRed && only.length === 0 && !(await updateTable(rows, process.env['CI'] =
   console.log('README.md holds another table: run `npx -y pnpm test:runtimes` and commit what it writes');
 }
 process.exit(isRed ? 1 : 0);
+
+function isNamed(runtime: Runtime, name: string): boolean {
+  return runtime.name.toLowerCase().startsWith(name.toLowerCase());
+}
 
 async function runRow(bridge: Bridge, runtime: Runtime): Promise<Row> {
   const cells = new Map<Package, Cell>();
