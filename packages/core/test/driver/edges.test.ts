@@ -137,7 +137,10 @@ describe('the network', () => {
   });
 
   it('one that hears no signal while it looks ahead keeps no caller who leaves', async () => {
-    const { promise: looking, resolve: looks } = Promise.withResolvers<void>();
+    let looks = (): void => {};
+    const looking = new Promise<void>((resolve) => {
+      looks = resolve;
+    });
     const { world, ask } = set(
       { onRegistry: () => ({ status: 403 }) },
       {
