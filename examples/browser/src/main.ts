@@ -1,9 +1,10 @@
 /**
  * The page: what is asked becomes a run, what a run tells becomes the diagram.
  *
- * Rules of this file: one run at a time. The page's URL holds what is asked for, `?image=…`, and never a credential; what stands
- * behind its `#` is a place on the page or is taken away unread, since other sites return tokens there. `data-state` on the body
- * is where the page stands: empty, running, done or failed.
+ * Rules of this file: one run at a time, and only the latest writes; it lasts until it is known why it failed, and can be stopped
+ * until then. The page's URL holds what is asked for, `?image=…`, and never a credential; what stands behind its `#` is a place on
+ * the page or is taken away unread, since other sites return tokens there. `data-state` on the body is where the page stands:
+ * empty, running, done or failed; `data-settled` is there once nothing more comes.
  */
 
 import { toVisible } from '@reg/core';
@@ -31,15 +32,21 @@ let latest: AbortController | null = null;
 
 function setState(state: 'empty' | 'running' | 'done' | 'failed'): void {
   document.body.dataset['state'] = state;
+}
+
+/** Whether anything is under way that can be stopped. */
+function setBusy(busy: boolean): void {
+  const [shown, gone] = busy ? [stopButton, runButton] : [runButton, stopButton];
   // The button that has the focus must not be the one that goes.
-  const hadFocus = document.activeElement === (state === 'running' ? runButton : stopButton);
-  runButton.hidden = state === 'running';
-  stopButton.hidden = state !== 'running';
-  if (hadFocus) (state === 'running' ? stopButton : runButton).focus();
+  const hadFocus = document.activeElement === gone;
+  shown.hidden = false;
+  gone.hidden = true;
+  if (hadFocus) shown.focus();
 }
 
 async function start(ask: Ask): Promise<void> {
   const controller = new AbortController();
+  const isLatest = (): boolean => latest === controller;
   latest?.abort();
   latest = controller;
   history.replaceState(null, '', `?image=${encodeURIComponent(ask.link)}`);
@@ -50,12 +57,13 @@ async function start(ask: Ask): Promise<void> {
   empty.hidden = true;
   delete document.body.dataset['settled'];
   setState('running');
+  setBusy(true);
 
   const events: RunEvent[] = [];
   const policy = policyOf(ask);
   const ending = await run(ask, controller.signal, {
     event: (event) => {
-      if (latest !== controller) return;
+      if (!isLatest()) return;
       events.push(event);
       const story = tellStory(events, policy);
       diagram.draw(story.rows);
@@ -63,19 +71,19 @@ async function start(ask: Ask): Promise<void> {
       progress.textContent = lastOf(story);
     },
     progress: (tags) => {
-      progress.textContent = `${counted(tags)} read`;
+      if (isLatest()) progress.textContent = `${counted(tags)} read`;
     },
   });
-  if (latest !== controller) return;
+  if (!isLatest()) return;
   finish(ask, ending);
   if (navigator.onLine && isUntold(ending)) {
     progress.textContent = 'Finding out why';
     const diagnosis = await findOut(ask, controller.signal);
-    if (diagnosis !== null) {
-      outcome.append(drawDiagnosis(diagnosis));
-      progress.textContent = diagnosis.summary;
-    }
+    if (!isLatest()) return;
+    progress.textContent = diagnosis?.summary ?? 'Stopped';
+    if (diagnosis !== null) outcome.append(drawDiagnosis(diagnosis));
   }
+  setBusy(false);
   document.body.dataset['settled'] = '';
 }
 

@@ -162,6 +162,36 @@ describe.skipIf(chromiumIsMissing)('the page in Chromium', () => {
     expect(await page.locator('.fix[open] code').textContent()).toContain('add_header');
   });
 
+  test('finding out why can be stopped, and what failed stays', async () => {
+    const { page } = await stage.open({ prepare: silentAfterAFailure });
+    await ask(page, 'registry.example/team/app');
+    await ended(page);
+    await page.getByRole('button', { name: 'Stop' }).click();
+    await page.locator('body[data-settled]').waitFor();
+    expect(await page.locator('#outcome-title').textContent()).toBe('No answer that this page may read');
+    expect(await page.getByRole('button', { name: 'Stop' }).isVisible()).toBe(false);
+    // It had the focus, and goes.
+    expect(await page.evaluate(() => document.activeElement?.id)).toBe('run');
+  });
+
+  test('a run that another takes the place of while it finds out why leaves that one alone', async () => {
+    const { page } = await stage.open({ prepare: silentAfterAFailure });
+    await ask(page, 'registry.example/team/app');
+    await ended(page);
+    await page.getByLabel('Image, repository or registry').fill('other.example/team/app');
+    await page.keyboard.press('Enter');
+    await page.locator('body[data-state="running"]').waitFor();
+    // Turns of its event loop, in which the first would come to its end.
+    await page.evaluate(async () => {
+      for (let i = 0; i < 5; i++) await new Promise((resolve) => setTimeout(resolve));
+    });
+    expect(await page.locator('body').getAttribute('data-settled')).toBe(null);
+    expect(await page.locator('body').getAttribute('data-state')).toBe('running');
+    expect(await page.locator('#progress').textContent()).not.toBe('Stopped');
+    await page.getByRole('button', { name: 'Stop' }).click();
+    await page.locator('body[data-settled][data-state="done"]').waitFor();
+  });
+
   test('a challenge that the browser hides is named, and can be given on the page', async () => {
     const registry = await registryWith({ auth: 'bearer', cors: { exposeHeaders: [] }, repositories });
     const { page } = await stage.open();
@@ -246,6 +276,18 @@ describe.skipIf(chromiumIsMissing)('the page in Chromium', () => {
     await page.locator('#offline').waitFor();
   });
 });
+
+/** The first request fails as CORS lets it, and the others have no answer, below any abort. */
+async function silentAfterAFailure(page: Page): Promise<void> {
+  await page.addInitScript(() => {
+    let isFirst = true;
+    globalThis.fetch = () => {
+      if (!isFirst) return new Promise(() => {});
+      isFirst = false;
+      return Promise.reject(new TypeError('Failed to fetch'));
+    };
+  });
+}
 
 function many(count: number): readonly string[] {
   return Array.from({ length: count }, (_, index) => `v${String(index).padStart(5, '0')}`);
