@@ -28,8 +28,12 @@ export function drawTags(tags: readonly string[]): HTMLElement {
     page = shown.page;
     list.replaceChildren(...shown.items.map((tag) => element('li', {}, tag)));
     count.textContent = wordsFor(shown);
+    const focused = document.activeElement;
     back.disabled = shown.page === 0;
     on.disabled = shown.page === shown.pages - 1;
+    // A button that cannot be pressed any more would take the focus with it, to nowhere.
+    if (focused === back && back.disabled) on.focus();
+    if (focused === on && on.disabled) back.focus();
   };
   filter.addEventListener('input', () => {
     page = 0;
