@@ -6,6 +6,7 @@
  */
 
 import { type Challenge, parseChallenges, parseScopes, toVisible } from '@reg/core';
+import { mostShown, shownText, shownWord, shownWords } from './bounds.ts';
 
 export interface Piece {
   readonly text: string;
@@ -38,7 +39,6 @@ export interface ReadField {
 /** A screenful. The longest known field is below 2 KiB. */
 const longestShown = 2_400;
 const longestValue = 600;
-const mostShown = 24;
 
 /** Reads a field, given as its lines. */
 export function readField(lines: readonly string[]): ReadField {
@@ -73,12 +73,12 @@ function withoutName(line: string): string {
 
 function readChallenge({ scheme, token68, params, lenient }: Challenge): ReadChallenge {
   return {
-    scheme: toVisible(scheme),
+    scheme: shownWord(scheme),
     lenient,
-    token68: token68 === undefined ? null : cut(toVisible(token68)),
+    token68: token68 === undefined ? null : cut(token68),
     params: Object.entries(params)
       .slice(0, mostShown)
-      .map(([name, value]) => ({ name: cut(toVisible(name)), value: cut(toVisible(value)) })),
+      .map(([name, value]) => ({ name: shownWord(name), value: cut(value) })),
   };
 }
 
@@ -109,7 +109,7 @@ function wordEnd(text: string, start: number): number {
 const delimiters = ' ,;=';
 
 function cut(text: string): string {
-  return text.length > longestValue ? `${text.slice(0, longestValue)}…` : text;
+  return shownText(text, longestValue);
 }
 
 /** The scopes in a text, one an entry: what they name and what they let do. */
@@ -120,10 +120,10 @@ export function scopeEntries(
     .slice(0, mostShown)
     .map((scope) =>
       'opaque' in scope
-        ? { what: cut(toVisible(scope.opaque)), actions: [] }
+        ? { what: cut(scope.opaque), actions: [] }
         : {
-            what: cut(toVisible(`${scope.type}:${scope.name}`)),
-            actions: scope.actions.map((action) => cut(toVisible(action))),
+            what: cut(`${scope.type}:${scope.name}`),
+            actions: shownWords(scope.actions),
           },
     );
 }

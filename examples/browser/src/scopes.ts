@@ -4,7 +4,8 @@
  * Rules of this file: pure. A server that does not say what it granted is not taken to have granted anything.
  */
 
-import { coversScopes, formatScopes, type Scope, toVisible } from '@reg/core';
+import { coversScopes, formatScopes, type Scope } from '@reg/core';
+import { mostShown, shownText, shownWord, shownWords } from './bounds.ts';
 
 export interface ScopeRow {
   readonly what: string;
@@ -12,6 +13,9 @@ export interface ScopeRow {
   /** What came without being asked for. */
   readonly more: readonly string[];
 }
+
+/** Of a resource's name, which a registry may choose. */
+const longestName = 300;
 
 /** `granted` is `null` where the token server does not say. */
 export function compareScopes(
@@ -21,29 +25,29 @@ export function compareScopes(
   const rows = asked.map((scope): ScopeRow => {
     const held = granted?.find((one) => nameOf(one) === nameOf(scope));
     return {
-      what: toVisible(nameOf(scope)),
-      asked: actionsOf(scope).map((action) => ({
-        action: toVisible(action),
-        granted:
-          granted === null ? 'untold' : coversScopes(granted, [withAction(scope, action)]) ? 'yes' : 'no',
-      })),
+      what: shownText(nameOf(scope), longestName),
+      asked: actionsOf(scope)
+        .slice(0, mostShown)
+        .map((action) => ({
+          action: shownWord(action),
+          granted:
+            granted === null ? 'untold' : coversScopes(granted, [withAction(scope, action)]) ? 'yes' : 'no',
+        })),
       more:
         held === undefined
           ? []
-          : actionsOf(held)
-              .filter((action) => !actionsOf(scope).includes(action))
-              .map(toVisible),
+          : shownWords(actionsOf(held).filter((action) => !actionsOf(scope).includes(action))),
     };
   });
   const unasked = (granted ?? []).filter((scope) => !asked.some((one) => nameOf(one) === nameOf(scope)));
   return [
     ...rows,
     ...unasked.map((scope) => ({
-      what: toVisible(nameOf(scope)),
+      what: shownText(nameOf(scope), longestName),
       asked: [],
-      more: actionsOf(scope).map(toVisible),
+      more: shownWords(actionsOf(scope)),
     })),
-  ];
+  ].slice(0, mostShown);
 }
 
 function nameOf(scope: Scope): string {
