@@ -7,7 +7,7 @@
 
 import { blame, describe, type Failure, type RealmPair, toVisible } from '@reg/core';
 import { phraseOf } from './http.ts';
-import type { Ending } from './run.ts';
+import type { Cut, Ending } from './run.ts';
 
 export interface Outcome {
   readonly tone: 'good' | 'bad' | 'plain';
@@ -34,7 +34,7 @@ export function outcomeOf(ending: Ending): Outcome {
       return failed(titles[ending.failure.kind], ending.failure);
     case 'answered': {
       const { status, failure, answer } = ending;
-      const heading = `${status} ${phraseOf(status)}`.trim();
+      const heading = headingOf(status);
       if (failure !== null) return failed(`${titles[failure.kind]}: ${heading}`, failure);
       if (status >= 400) {
         const text =
@@ -45,10 +45,22 @@ export function outcomeOf(ending: Ending): Outcome {
       }
       if (answer.type === 'text')
         return { tone: 'good', title: heading, who: '', text: 'The registry answered.', lines: [] };
-      const more = answer.complete ? '' : ' There are more, which this page does not fetch.';
-      return { tone: 'good', title: counted(answer.tags.length), who: '', text: more.trim(), lines: [] };
+      const { tags, cut } = answer;
+      const tone = cut?.reason === 'answer' ? 'plain' : 'good';
+      return { tone, title: counted(tags.length), who: '', text: cut === null ? '' : restOf(cut), lines: [] };
     }
   }
+}
+
+function restOf(cut: Cut): string {
+  if (cut.reason === 'limit') return 'There are more, which this page does not fetch.';
+  const isSuccess = cut.status >= 200 && cut.status < 300;
+  const unread = isSuccess ? ' and is no list of tags' : '';
+  return `There are more tags. The page after these was answered with ${headingOf(cut.status)}${unread}.`;
+}
+
+function headingOf(status: number): string {
+  return `${status} ${phraseOf(status)}`.trim();
 }
 
 export function counted(tags: number): string {

@@ -37,8 +37,11 @@ export type Ending =
 
 /** What a body holds. */
 export type Answer =
-  | { readonly type: 'tags'; readonly tags: readonly string[]; readonly complete: boolean }
+  | { readonly type: 'tags'; readonly tags: readonly string[]; readonly cut: Cut | null }
   | { readonly type: 'text'; readonly text: string; readonly cut: boolean };
+
+/** Why a list ends before its end: the bounds of this file, or an answer with `status` that is no page of it. */
+export type Cut = { readonly reason: 'limit' } | { readonly reason: 'answer'; readonly status: number };
 
 export interface Telling {
   readonly event: (event: RunEvent) => void;
@@ -99,16 +102,25 @@ export async function run(ask: Ask, signal: AbortSignal, telling: Telling): Prom
     }
     const tags = [...first];
     telling.progress(tags.length);
+    let cut: Cut | null = null;
     let next = nextPage({ headers: [...response.headers] }, ask.url);
-    for (let page = 1; next !== null && page < mostPages && tags.length < mostTags; page++) {
+    for (let page = 1; next !== null; page++) {
+      if (page === mostPages || tags.length >= mostTags) {
+        cut = { reason: 'limit' };
+        break;
+      }
       const more = await registryFetch(next.href, { headers, signal });
-      const items = more.ok ? tagsIn(await bodyOf(more, signal), next.href) : null;
-      if (items === null) break;
-      tags.push(...items);
+      const items = await tagsOf(more, next.href, signal);
+      if (items === null) {
+        cut = { reason: 'answer', status: more.status };
+        break;
+      }
+      // Not as arguments: a page of 8 MiB holds more than a call takes.
+      for (const tag of items) tags.push(tag);
       telling.progress(tags.length);
       next = nextPage({ headers: [...more.headers] }, next);
     }
-    return { type: 'answered', status, failure, answer: { type: 'tags', tags, complete: next === null } };
+    return { type: 'answered', status, failure, answer: { type: 'tags', tags, cut } };
   } catch (error) {
     if (signal.aborted) return { type: 'stopped' };
     if (isRegistryAuthError(error)) return { type: 'failed', failure: error.failure };
@@ -198,6 +210,18 @@ async function bodyOf(response: Response, signal: AbortSignal): Promise<string> 
     signal.removeEventListener('abort', end);
     end();
   }
+}
+
+/** The tags in a page after the first, or `null` where it is none. */
+async function tagsOf(
+  response: Response,
+  url: string,
+  signal: AbortSignal,
+): Promise<readonly string[] | null> {
+  if (response.ok) return tagsIn(await bodyOf(response, signal), url);
+  // A body that nobody reads keeps its connection.
+  response.body?.cancel().catch(() => {});
+  return null;
 }
 
 /** The tags in an answer of the tags endpoint (distribution-spec "Listing Tags"), or `null` where it is none. */
