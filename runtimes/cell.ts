@@ -6,6 +6,7 @@
  */
 
 import { activate, type CreateFetch, createTap, runConformance } from '@reg/testing';
+import { within } from './within.ts';
 
 /** A case waits for timers of a second at most. */
 const patienceMs = 10_000;
@@ -71,15 +72,10 @@ export async function runCell(
 }
 
 async function failureOf(run: () => Promise<void>): Promise<string | null> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const timeout = new Promise<string>((resolve) => {
-    timer = setTimeout(() => resolve(`no end within ${patienceMs} ms`), patienceMs);
-  });
-  const outcome = run().then(
+  return within(patienceMs, 'no end', run()).then(
     () => null,
     (error: unknown) => (error instanceof Error ? (error.stack ?? error.message) : String(error)),
   );
-  return Promise.race([outcome, timeout]).finally(() => clearTimeout(timer));
 }
 
 const indented = (text: string): string => text.replaceAll(/^/gm, '      ');

@@ -5,10 +5,10 @@
  * examples need no line that a user would not write.
  */
 
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { allow, canary, startRegistry } from '@reg/testing';
-import { binaries, type Guest, startProcess, startWorkerd } from './start.ts';
+import { binaries, startProcess, startWorkerd } from './start.ts';
+import { within } from './within.ts';
 
 const example = (name: string): string => fileURLToPath(new URL(`../examples/${name}`, import.meta.url));
 
@@ -41,7 +41,7 @@ const runs: Readonly<Record<string, Run>> = {
     const answered = fetch(`${url}team/app`).then(
       async (response) => `${response.status} ${await response.text()}`,
     );
-    return Promise.race([answered, endOf(guest)]).finally(() => guest.stop());
+    return within(patienceMs, 'no answer', Promise.race([answered, guest.ended])).finally(() => guest.stop());
   },
 };
 
@@ -90,12 +90,6 @@ async function printedBy(
     printed += text;
   };
   const guest = startProcess(file, args, { heard, cwd: example(name), environment });
-  const end = await endOf(guest).finally(() => guest.stop());
+  const end = await within(patienceMs, 'no end', guest.ended).finally(() => guest.stop());
   return printed === '' ? end : printed;
-}
-
-/** Why a process ended, in time. */
-function endOf(guest: Guest): Promise<string> {
-  const late = sleep(patienceMs, 'no end in a minute', { ref: false });
-  return Promise.race([guest.ended, late]);
 }

@@ -15,9 +15,10 @@ import { runExamples } from './examples.ts';
 import { exceptions } from './exceptions.ts';
 import { type Guest, type Package, type Runtime, runtimes } from './start.ts';
 import { type Row, updateTable } from './table.ts';
+import { startMs, within } from './within.ts';
 
-/** Chromium on a busy machine takes its time. */
-const startMs = 120_000;
+/** The script has no wait in it. */
+const recordedMs = 60_000;
 
 const only = process.argv.slice(2);
 for (const name of only) {
@@ -99,10 +100,11 @@ async function cellOf(
 async function recordedIn(bridge: Bridge, runtime: Runtime): Promise<string | null> {
   try {
     const { guest, socket } = await meet(bridge, runtime, 'recorded', () => {});
-    const told = await new Promise<string>((resolve, reject) => {
+    const answered = new Promise<string>((resolve, reject) => {
       socket.once('message', (data) => resolve(String(data)));
       socket.once('close', (code, reason) => reject(new Error(`closed: ${code} ${reason}`)));
-    }).finally(() => guest.stop());
+    });
+    const told = await within(recordedMs, 'no transcripts', answered).finally(() => guest.stop());
     return told === golden ? null : firstDifference(told, golden);
   } catch (error) {
     return String(error);
@@ -115,16 +117,15 @@ function firstDifference(told: string, wanted: string): string {
   return `line ${at + 1} is ${lines[at]}\n  where ${others[at]} is committed`;
 }
 
-/** Starts a guest and waits for it to connect. */
+/** Starts a guest and waits for it to connect. Rejects with the reason, and with what it printed, when it does not. */
 async function meet(bridge: Bridge, runtime: Runtime, job: string, heard: (text: string) => void) {
   const accepted = bridge.accept();
   const guest = await runtime.start(`${bridge.url}/${job}`, heard, bridge.page);
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<string>((resolve) => {
-    timer = setTimeout(() => resolve(`did not connect within ${startMs} ms`), startMs);
-  });
-  const socket = await Promise.race([accepted, guest.ended, late]).finally(() => clearTimeout(timer));
-  if (typeof socket !== 'string') return { guest, socket };
-  await guest.stop();
-  throw new Error(socket);
+  const ended = guest.ended.then(() => Promise.reject(new Error('no connection')));
+  try {
+    return { guest, socket: await within(startMs, 'no connection', Promise.race([accepted, ended])) };
+  } catch (error) {
+    await guest.stop();
+    throw new Error(`${error instanceof Error ? error.message : error}: ${await guest.ended}`);
+  }
 }

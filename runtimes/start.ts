@@ -2,7 +2,7 @@
  * The runtimes, and how each is started as a guest.
  *
  * Rules of this file: a guest gets the permissions it needs and no environment but a PATH; what it prints is kept, since it may
- * hold a secret or the reason why nothing came of it; it ends when it is told to, or has the process end it.
+ * hold a secret or the reason why nothing came of it; it is ended by its id, also when it did not start well.
  */
 
 import { spawn } from 'node:child_process';
@@ -16,6 +16,7 @@ import { PassThrough, type Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 import { dist } from './bundle.ts';
+import { startMs, within } from './within.ts';
 
 export type Package = '@reg/core' | '@reg/browser' | '@reg/node';
 
@@ -132,6 +133,8 @@ export function startProcess(
     control,
     async stop() {
       child.kill('SIGKILL');
+      // What it started may hold them open after its end.
+      for (const stream of child.stdio) stream?.destroy();
       await ended;
     },
   };
@@ -145,12 +148,16 @@ export async function startWorkerd(
   const args = ['serve', config, '--socket-addr=http=127.0.0.1:0', '--control-fd=3'];
   const guest = startProcess(binaries.workerd, args, options);
   // It says on the descriptor 3 at which port it listens.
-  const [line] = await Promise.race([
-    once(createInterface({ input: guest.control }), 'line'),
-    guest.ended.then((why) => Promise.reject(new Error(why))),
-  ]);
-  const { port } = JSON.parse(String(line));
-  return { guest, url: `http://127.0.0.1:${port}/` };
+  const line = once(createInterface({ input: guest.control }), 'line');
+  const ended = guest.ended.then((why) => Promise.reject(new Error(why)));
+  try {
+    const [text] = await within(startMs, 'workerd named no port', Promise.race([line, ended]));
+    const { port } = JSON.parse(String(text));
+    return { guest, url: `http://127.0.0.1:${port}/` };
+  } catch (error) {
+    await guest.stop();
+    throw error;
+  }
 }
 
 async function startWorker(bridge: string, heard: (text: string) => void): Promise<Guest> {
@@ -192,14 +199,21 @@ async function startPage(bridge: string, heard: (text: string) => void, at: stri
   const browser = await chromium.launch({
     executablePath: binaries.chromium,
     args: chromiumArgs,
-    timeout: 120_000,
+    timeout: startMs,
   });
-  const page = await browser.newPage();
-  page.on('console', (message) => heard(message.text()));
-  const ended = new Promise<string>((resolve) => {
-    page.on('pageerror', (error) => resolve(`the page failed: ${error}`));
-    browser.on('disconnected', () => resolve('Chromium ended'));
-  });
-  await page.goto(`${at}?bridge=${encodeURIComponent(bridge)}`);
-  return { ended, stop: () => browser.close() };
+  // Kills it when it does not end in half a minute.
+  const stop = () => browser.close();
+  try {
+    const page = await within(startMs, 'no page', browser.newPage());
+    page.on('console', (message) => heard(message.text()));
+    const ended = new Promise<string>((resolve) => {
+      page.on('pageerror', (error) => resolve(`the page failed: ${error}`));
+      browser.on('disconnected', () => resolve('Chromium ended'));
+    });
+    await page.goto(`${at}?bridge=${encodeURIComponent(bridge)}`, { timeout: startMs });
+    return { ended, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
 }
