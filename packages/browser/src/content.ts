@@ -6,7 +6,8 @@
  * 2. A body that came inside a `Request` is a stream whatever it was made of. Its first 256 KiB are read: one that ends within
  *    them, a manifest say, can be sent again and has a length; of a longer one nothing more is read before it is sent. A browser
  *    sends streams over HTTP/2 at best: there it is read whole, into a Blob, which need not be in memory.
- * 3. A stream that is not sent to its end is cancelled, with the reason why. What goes wrong in it is the caller's.
+ * 3. A stream that is not sent to its end is cancelled, with the reason why, unless a success came before its end: there the
+ *    platform may be sending the rest. What goes wrong in it is the caller's.
  */
 
 import { isBrowser } from './platform.ts';
@@ -102,6 +103,7 @@ function whole(carry: string | Blob | null): Content {
 /** @param ahead what was read of it already */
 function once(reader: Reader, ahead: Uint8Array[]): Content {
   let broken: Content['broken'] = null;
+  let released = false;
   const cancel = (reason: unknown): void => void reader.cancel(reason).catch(() => {});
   const carry = new ReadableStream<Uint8Array>(
     {
@@ -117,6 +119,8 @@ function once(reader: Reader, ahead: Uint8Array[]): Content {
           controller.error(error);
           return;
         }
+        // What was cancelled reads as what is over: an end would make a whole upload of it, an error end the answer's body in Node.
+        if (released) return new Promise(() => {});
         try {
           if (chunk === null) controller.close();
           else controller.enqueue(chunk);
@@ -136,7 +140,10 @@ function once(reader: Reader, ahead: Uint8Array[]): Content {
     get broken() {
       return broken;
     },
-    release: cancel,
+    release(reason) {
+      released = true;
+      cancel(reason);
+    },
   };
 }
 

@@ -40,7 +40,7 @@ export function createRegistryFetch(options: RegistryFetchOptions = {}): typeof 
   const authorizer = createAuthorizer<Response, Call>({ ...core, policy, send });
 
   return async (input, init) => {
-    const { request, headers, redirect, signal, given, settings } = read(input, init);
+    const { request, headers, redirect, signal, given, settings } = read(input, init, inBrowser);
     if (signal?.aborted) {
       request.body?.cancel(signal.reason).catch(() => {});
       throw signal.reason;
@@ -64,7 +64,11 @@ export function createRegistryFetch(options: RegistryFetchOptions = {}): typeof 
         throw failed(new Error('unexpected redirect'));
       }
       // In workerd a stream that fails ends like one that is over, and the server takes what came for all of it.
-      if (content.broken === null) return responseOf(raw, about);
+      if (content.broken === null) {
+        // Node and Deno neither read on nor cancel a stream that was answered before its end.
+        if (!raw.ok) content.release(new Error(`the registry answered ${raw.status}`));
+        return responseOf(raw, about);
+      }
       raw.body?.cancel().catch(() => {});
       throw failed(content.broken.error);
     } catch (error) {
@@ -95,7 +99,7 @@ interface Asked {
 }
 
 /** Reads arguments as fetch does. */
-function read(input: Parameters<typeof fetch>[0], init: RequestInit | undefined): Asked {
+function read(input: Parameters<typeof fetch>[0], init: RequestInit | undefined, inBrowser: boolean): Asked {
   const given = init instanceof Request ? null : (init?.body ?? null);
   if (isStream(given) && !sendsStreams()) {
     throw new TypeError('[@reg/browser] this browser cannot send a stream: give bytes or a Blob');
@@ -120,13 +124,34 @@ function read(input: Parameters<typeof fetch>[0], init: RequestInit | undefined)
   return {
     request,
     // Another host in `Host` would have this origin's credential answer for that one. Bun knows the type of a body until it is read.
-    headers: [...request.headers].filter(([name]) => name !== 'host'),
+    headers: [...request.headers].filter((field) => field[0] !== 'host' && !(inBrowser && isBrowsers(field))),
     redirect: init?.redirect ?? request.redirect,
     // One of our own that follows the caller's without a listener on it, and refuses what is none.
     signal: signal === null ? null : AbortSignal.any([signal]),
     given,
     settings: settingsOf(request, init),
   };
+}
+
+/** Field names that no page can set, beside `sec-*` and `proxy-*` (Fetch standard, "forbidden request-header"). */
+const forbidden = new Set([
+  ...['accept-charset', 'accept-encoding', 'access-control-request-headers', 'access-control-request-method'],
+  ...['connection', 'content-length', 'cookie', 'cookie2', 'date', 'dnt', 'expect', 'keep-alive', 'origin'],
+  ...['referer', 'set-cookie', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'via'],
+]);
+
+/**
+ * Whether a browser put this into the request of a page, as its service worker finds it. It will again; as the caller's own it
+ * would be a secret, and keep a redirect from being followed.
+ */
+function isBrowsers([name, value]: readonly [string, string]): boolean {
+  return (
+    forbidden.has(name) ||
+    name.startsWith('sec-') ||
+    name.startsWith('proxy-') ||
+    // A page may set another one.
+    (name === 'user-agent' && value === navigator.userAgent)
+  );
 }
 
 function requestOf(input: Parameters<typeof fetch>[0], init: RequestInit | undefined): Request {

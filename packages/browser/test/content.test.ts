@@ -224,6 +224,75 @@ describe('a stream', () => {
     expect([response.status, cancelled]).toEqual([413, 'answered']);
   });
 
+  test.each([
+    ['has more', true],
+    ['waits for more', false],
+  ])('that is refused before its end is let go of, and the answer stands: one that %s', async (_, more) => {
+    let wasWhole = false;
+    const url = await serve((request, response) => {
+      if (request.method === 'GET') return void response.end('{}');
+      request.on('end', () => {
+        wasWhole = true;
+      });
+      request.once('data', () => {
+        request.pause();
+        response.writeHead(413).end('too large');
+      });
+    });
+    const fetch = createRegistryFetch();
+    let pulled = 0;
+    let cancelled: unknown;
+    const stream = new ReadableStream({
+      async pull(controller) {
+        pulled += 1;
+        if (pulled > 1 && !more) await new Promise(() => {});
+        controller.enqueue(new Uint8Array(65_536));
+      },
+      cancel: (why) => {
+        cancelled = why;
+      },
+    });
+    const response = await fetch(url + upload, post(stream));
+    expect(String(cancelled)).toContain('413');
+    const before = pulled;
+    expect([response.status, await response.text()]).toEqual([413, 'too large']);
+    expect([pulled, wasWhole]).toEqual([before, false]);
+  });
+
+  test('whose answer is a success may still be sent: a server may answer first and read then', async () => {
+    let rest = new Response();
+    const fetch = createRegistryFetch({
+      fetch: async (_, init) => {
+        if (init?.body instanceof ReadableStream) rest = new Response(init.body);
+        return new Response('{}');
+      },
+    });
+    const { stream, told } = source(bytes('one '), bytes('two'));
+    await fetch('https://registry.example/v2/a/blobs/uploads/1', post(stream));
+    expect(await rest.text()).toBe('one two');
+    expect(told.cancelled).toEqual([]);
+  });
+
+  test('that was let go of does not end like one that is over', async () => {
+    let carried: ReadableStreamDefaultReader | undefined;
+    const fetch = createRegistryFetch({
+      fetch: async (_, init) => {
+        if (!(init?.body instanceof ReadableStream)) return new Response('{}');
+        carried = init.body.getReader();
+        return new Response(null, { status: 503 });
+      },
+    });
+    const { stream, told } = source(bytes('one'), bytes('two'));
+    await fetch('https://registry.example/v2/a/blobs/uploads/1', post(stream));
+    expect(told).toMatchObject({ pulled: 0, cancelled: [expect.anything()] });
+    let next: unknown;
+    void carried?.read().then((result) => {
+      next = result;
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(next).toBeUndefined();
+  });
+
   test('that fails is no success where the platform sends what there was of it', async () => {
     const cancelled: unknown[] = [];
     const fetch = createRegistryFetch({
