@@ -128,15 +128,13 @@ test('in a service worker: what is for the registry, and nothing else', async ()
     globalThis.self = { addEventListener: (type, handler) => handlers.push([type, handler]) };
     ${example('In a service worker', 'js')}
     const asked = [];
-    for (const path of ['/index.html', '/v2/library/busybox/tags/list']) {
-      const request = new Request('${registry.url}' + path);
+    const urls = ['/index.html', '/v2/library/busybox/tags/list'].map((path) => '${registry.url}' + path);
+    for (const url of [...urls, 'http://127.0.0.1:1/v2/collect']) {
+      const request = new Request(url);
       for (const [type, handler] of handlers) handler({ type, request, respondWith: (answer) => asked.push(answer) });
     }
     console.log(handlers.map(([type]) => type).join(), asked.length, (await asked[0]).status);`;
-  const { stdout } = await run(
-    program.replace(/import .*\n/, (line) => line),
-    {},
-  );
+  const { stdout } = await run(program, { 'https://registry.example': registry.url });
   expect(stdout).toBe('fetch 1 200\n');
 });
 
