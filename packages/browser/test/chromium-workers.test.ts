@@ -5,7 +5,8 @@
  * send a secret elsewhere, or leave it waiting for ever. The canary tap holds the first.
  */
 
-import type { Registry } from '@reg/testing';
+import { readFile } from 'node:fs/promises';
+import { digestOf, type Registry } from '@reg/testing';
 import { describe, expect, test } from 'vitest';
 import { chromiumIsMissing, serveSite, useChromium } from './chromium.ts';
 import type { Account } from './pages/page.ts';
@@ -49,6 +50,58 @@ describe.skipIf(chromiumIsMissing)('a service worker that does the handshake', (
       expect(seen).not.toContain(secret);
     }
     expect(new Set(requests.map(({ url }) => new URL(url).origin))).toEqual(new Set([origin]));
+  });
+});
+
+/** The worker of the README, for the registry at `origin`. */
+async function workerOfReadme(origin: string): Promise<string> {
+  const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8');
+  const code = /\n## In a service worker\n.*?```js\n(.*?)```/s.exec(readme)?.[1] ?? '';
+  expect(code).toContain('https://registry.example');
+  return `import { takeOver } from './worker-scope.ts';
+    ${code.replaceAll('https://registry.example', origin)}
+    takeOver();`;
+}
+
+describe.skipIf(chromiumIsMissing)('the service worker of the README', () => {
+  test('pulls a blob from another origin: what Chromium adds to a page’s request is no secret of the caller', async () => {
+    const content = 'the one layer';
+    const { registry } = await registryFor({
+      redirectBlobs: true,
+      repositories: { 'library/busybox': { visibility: 'public', tags: { latest: content } } },
+    });
+    registry.faults.add({
+      server: 'registry',
+      kind: 'realm',
+      realm: '/token',
+      times: Number.POSITIVE_INFINITY,
+    });
+    const origin = await serveSite({ files: { '/sw.js': { code: await workerOfReadme(registry.url) } } });
+    const { page } = await chromium.open(origin);
+    const url = `${registry.url}/v2/library/busybox/blobs/${digestOf(Buffer.from(content))}`;
+    const text = await page.evaluate(async (url) => {
+      await globalThis.reg.controlledBy('/sw.js');
+      return (await fetch(url)).text();
+    }, url);
+    expect(text).toBe(content);
+    const toBlobs = () => registry.count({ server: 'blobs', method: 'GET' });
+    expect(toBlobs()).toBe(1);
+
+    // It is no picture, but it comes.
+    await page.evaluate(
+      (url) =>
+        new Promise((resolve) => {
+          const image = new Image();
+          image.crossOrigin = 'anonymous';
+          image.onload = image.onerror = resolve;
+          image.src = `${url}?as=picture`;
+        }),
+      url,
+    );
+    expect(toBlobs()).toBe(2);
+    // What the page says of itself needs nobody's permission.
+    const asked = registry.requests.flatMap(({ headers }) => headers['access-control-request-headers'] ?? []);
+    expect(new Set(asked)).toEqual(new Set(['authorization']));
   });
 });
 

@@ -9,6 +9,7 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ServerCertificate } from '@reg/testing';
 import { build } from 'esbuild';
@@ -114,10 +115,17 @@ async function opened(context: BrowserContext, url: string): Promise<Opened> {
 }
 
 /** What is served at one path. */
-export type SiteFile =
-  | { readonly type: string; readonly body: string }
-  /** A module of `test/pages`, bundled with all it imports. */
-  | { readonly script: string };
+export type SiteFile = { readonly type: string; readonly body: string } | Script | Code;
+
+/** A module of `test/pages`, bundled with all it imports. */
+interface Script {
+  readonly script: string;
+}
+
+/** A module as if it stood in `test/pages`, bundled with all it imports. */
+interface Code {
+  readonly code: string;
+}
 
 export interface Site {
   /** The module of `test/pages` that the page at `/` loads. Default `page.ts`, which puts `reg` on `globalThis`. */
@@ -144,7 +152,7 @@ export async function serveSite(site: Site = {}, until: Until = onTestFinished):
   };
   const bodies = new Map<string, { readonly type: string; readonly body: string }>();
   for (const [path, file] of Object.entries(files)) {
-    bodies.set(path, 'script' in file ? { type: 'text/javascript', body: await bundled(file.script) } : file);
+    bodies.set(path, 'type' in file ? file : { type: 'text/javascript', body: await bundled(file) });
   }
   const answer: RequestListener = (request, response) => {
     const file = bodies.get(new URL(request.url ?? '/', 'http://site').pathname);
@@ -177,16 +185,21 @@ export async function listening(server: Server, until: Until = onTestFinished): 
 
 const bundles = new Map<string, Promise<string>>();
 
-/** The module `name` of `test/pages` as one script. */
-function bundled(name: string): Promise<string> {
-  const known = bundles.get(name) ?? bundle(fileURLToPath(new URL(`pages/${name}`, import.meta.url)));
-  bundles.set(name, known);
+const pages = fileURLToPath(new URL('pages', import.meta.url));
+
+/** A module of `test/pages`, or one that could be, as one script. */
+function bundled(module: Script | Code): Promise<string> {
+  const key = JSON.stringify(module);
+  const known = bundles.get(key) ?? bundle(module);
+  bundles.set(key, known);
   return known;
 }
 
-async function bundle(path: string): Promise<string> {
+async function bundle(module: Script | Code): Promise<string> {
   const { outputFiles } = await build({
-    entryPoints: [path],
+    ...('script' in module
+      ? { entryPoints: [join(pages, module.script)] }
+      : { stdin: { contents: module.code, resolveDir: pages } }),
     bundle: true,
     write: false,
     format: 'esm',

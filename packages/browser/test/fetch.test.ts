@@ -116,6 +116,32 @@ describe('input', () => {
     expect(registry.count()).toBe(0);
   });
 
+  test.each([false, true])(
+    'of what a page cannot set a browser’s own is left to it; in one: %s',
+    async (inBrowser) => {
+      if (inBrowser) vi.stubGlobal('importScripts', () => {});
+      const browsers = {
+        'sec-ch-ua': '"Chromium"',
+        'proxy-a': 'b',
+        origin: 'null',
+        referer: 'https://a.example/',
+      };
+      const callers = { accept: 'a/b', 'x-api-key': 'c', 'user-agent': 'of the page' };
+      const sent: string[][] = [];
+      const fetch = createRegistryFetch({
+        fetch: async (_, init) => {
+          sent.push([...new Headers(init?.headers).keys()]);
+          return new Response('{}');
+        },
+      });
+      const url = 'https://registry.example/v2/';
+      await fetch(new Request(url, { headers: { ...callers, ...browsers } }));
+      await fetch(new Request(url, { headers: { 'user-agent': navigator.userAgent } }));
+      const names = Object.keys({ ...callers, ...(inBrowser ? {} : browsers) });
+      expect(sent).toEqual([names.sort(), inBrowser ? [] : ['user-agent']]);
+    },
+  );
+
   test('a fragment is seen by nobody: a token may be in it', async () => {
     const { registry, auth } = await stage();
     const steps: unknown[] = [];
@@ -445,15 +471,58 @@ describe('what never ends', () => {
     expect(await call).toMatchObject({ kind: 'deadline', ms: 30_000 });
   });
 
-  test('a 401 whose body never comes is delivered all the same', async () => {
+  test('a 404 whose body stalls is delivered in two seconds, with no copy of what is left of it', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-    const fetch = createRegistryFetch({
-      fetch: async () => new Response(new ReadableStream(), { status: 404 }),
+    let source: ReadableStreamDefaultController<Uint8Array> | undefined;
+    const body = new ReadableStream<Uint8Array>({
+      start(controller) {
+        source = controller;
+      },
     });
-    const call = fetch('https://registry.example/v2/team/app/tags/list');
-    await pass(30_000);
-    expect((await call).status).toBe(404);
+    const response = new Response(body, { status: 404 });
+    let copy: Response | undefined;
+    response.clone = () => {
+      copy = Response.prototype.clone.call(response);
+      return copy;
+    };
+    const fetch = createRegistryFetch({ fetch: async () => response });
+    let delivered: Response | undefined;
+    const call = fetch('https://registry.example/v2/team/app/tags/list').then((given) => {
+      delivered = given;
+    });
+    await pass(1_999);
+    expect(delivered).toBeUndefined();
+    await pass(1);
+    await call;
+    source?.enqueue(new TextEncoder().encode('late'));
+    source?.close();
+    expect([delivered?.status, await delivered?.text()]).toEqual([404, 'late']);
+    // A copy that nobody reads would keep all that the caller reads.
+    expect(copy?.bodyUsed).toBe(true);
   });
+
+  test.each(['deadline', 'abort'])(
+    'a response that comes after the %s, of a fetch that ignores its signal, is dropped',
+    async (end) => {
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+      let settle: (response: Response) => void = () => {};
+      const fetch = createRegistryFetch({
+        fetch: () =>
+          new Promise((resolve) => {
+            settle = resolve;
+          }),
+      });
+      const controller = new AbortController();
+      const call = errorOf(fetch('https://registry.example/v2/', { signal: controller.signal }));
+      if (end === 'abort') controller.abort();
+      await pass(30_000);
+      await call;
+      const dropped = new Promise((resolve) => {
+        settle(new Response(new ReadableStream({ cancel: () => resolve('dropped') })));
+      });
+      expect(await dropped).toBe('dropped');
+    },
+  );
 
   test('an endless token body is not read to its end, encoded or not', async () => {
     const bomb = gzipSync(Buffer.alloc(50_000_000));
