@@ -64,7 +64,11 @@ export function createRegistryFetch(options: RegistryFetchOptions = {}): typeof 
         throw failed(new Error('unexpected redirect'));
       }
       // In workerd a stream that fails ends like one that is over, and the server takes what came for all of it.
-      if (content.broken === null) return responseOf(raw, about);
+      if (content.broken === null) {
+        // Node and Deno neither read on nor cancel a stream that was answered before its end.
+        if (!raw.ok) content.release(new Error(`the registry answered ${raw.status}`));
+        return responseOf(raw, about);
+      }
       raw.body?.cancel().catch(() => {});
       throw failed(content.broken.error);
     } catch (error) {
