@@ -1,7 +1,7 @@
 /** A run and what is said of its end, in Node, before servers of its own: the run needs a fetch and no page. */
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { listening } from '../../../packages/browser/test/chromium.ts';
 import { outcomeOf } from '../src/outcome.ts';
 import { run } from '../src/run.ts';
@@ -16,7 +16,7 @@ async function runOver(answer: (page: number, request: IncomingMessage, response
   const url = `${registry}/v2/team/app/tags/list`;
   const about = { title: 'team/app', link: 'team/app', credential: null, trusted: null, challenge: null };
   const nothing = () => {};
-  const telling = { event: nothing, progress: nothing };
+  const telling = { secret: nothing, event: nothing, progress: nothing };
   return run({ url, registry, ...about, asForm: false }, new AbortController().signal, telling);
 }
 
@@ -50,6 +50,15 @@ test.each([
 );
 
 test('the body of a page that is no success is not waited for, and its connection ends', async () => {
+  // Held, or the platform ends what is collected as garbage.
+  const held: Response[] = [];
+  const platform = globalThis.fetch;
+  vi.stubGlobal('fetch', async (...asked: Parameters<typeof fetch>) => {
+    const response = await platform(...asked);
+    held.push(response);
+    return response;
+  });
+  onTestFinished(() => void vi.unstubAllGlobals());
   let closed = () => {};
   const end = new Promise<void>((resolve) => {
     closed = resolve;
@@ -61,6 +70,7 @@ test('the body of a page that is no success is not waited for, and its connectio
   });
   expect(ending).toMatchObject({ answer: { cut: { status: 500 } } });
   await end;
+  expect(held.length).toBe(2);
 });
 
 test('a list without end ends at the bound of the page', async () => {
