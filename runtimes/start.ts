@@ -15,6 +15,7 @@ import { createInterface } from 'node:readline';
 import { PassThrough, type Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
+import { chromiumArgs } from '../packages/browser/test/chromium-args.ts';
 import { dist } from './bundle.ts';
 import { startMs, within } from './within.ts';
 
@@ -184,21 +185,11 @@ const config :Workerd.Config = (
 );
 `;
 
-const chromiumArgs = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
-
 async function startPage(bridge: string, heard: (text: string) => void, at: string): Promise<Guest> {
   if (!existsSync(binaries.chromium)) throw new Error(`no ${binaries.chromium}: apt-get install chromium`);
   const browser = await chromium.launch({
     executablePath: binaries.chromium,
-    args: chromiumArgs,
+    args: [...chromiumArgs],
     timeout: startMs,
   });
   // Kills it when it does not end in half a minute.
