@@ -184,10 +184,14 @@ function readable(init: RequestInit | undefined): RequestInit | undefined {
   return Object.create(init, { signal: { value: null }, redirect: { value: redirect } });
 }
 
-/** A platform that does not know a setting may refuse it, also with the value that means nothing. */
+/**
+ * A platform that does not know a setting may refuse it, also with the value that means nothing. A `cache` of "default" is one
+ * only where it stands in `init`: each `Request` has it.
+ */
 function settingsOf({ cache, keepalive, mode }: Request, init: RequestInit | undefined): RequestInit {
+  const isChosen = init?.cache !== undefined && !(init instanceof Request);
   return {
-    ...(cache !== undefined && cache !== 'default' ? { cache } : {}),
+    ...(cache !== undefined && (isChosen || cache !== 'default') ? { cache } : {}),
     ...(keepalive ? { keepalive } : {}),
     ...(mode === 'same-origin' ? { mode } : {}),
     ...(init?.priority === undefined ? {} : { priority: init.priority }),

@@ -4,7 +4,7 @@
  * Rules of this file:
  * 1. What the core asks for goes on the wire as it is. A page adds no header of its own, since each one but a few would have the
  *    browser ask for permission first; elsewhere a `User-Agent` is, since some servers refuse clients without (Q57).
- * 2. No cookie, no client certificate, no referrer goes along; a token is kept in no HTTP cache.
+ * 2. No cookie, no client certificate, no referrer goes along; a token is kept in no HTTP cache, nor what came for one.
  * 3. A fetch that never settles ends, unless it may still be uploading.
  */
 
@@ -60,7 +60,9 @@ function initOf(
   }
   const carry = body === 'caller' && request !== null ? request.carry : form;
   return {
-    ...(to === 'authority' ? { cache: 'no-store' } : request?.settings),
+    // A browser's cache does not look at `Authorization`: it would answer the next login, or none, with what came for this one.
+    ...(to === 'authority' || fields.some(([name]) => name === 'authorization') ? { cache: 'no-store' } : {}),
+    ...(to === 'authority' ? {} : request?.settings),
     ...(carry instanceof ReadableStream ? { duplex: 'half' } : {}),
     method,
     headers: fields,
