@@ -35,6 +35,11 @@ export function createSend(
     const init = initOf(outgoing, userAgent, [late.signal, ...(isPlatforms(signal) ? [signal] : [])]);
     try {
       const sent = fetch(outgoing.url, init);
+      // One that ignores its signal may settle yet, and nobody waits for it.
+      const dropped = (response: Response): void => {
+        if (signal.aborted || late.signal.aborted) cancelled(response);
+      };
+      sent.then(dropped, () => {});
       // How long an upload takes is not known, and the core has a deadline for what goes to a token server.
       const bounded = outgoing.body === 'none' && outgoing.to === 'registry';
       return replyOf(bounded ? await within(headMs, sent, late) : await sent, headMs);

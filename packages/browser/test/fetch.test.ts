@@ -505,7 +505,7 @@ describe('what never ends', () => {
     'a response that comes after the %s, of a fetch that ignores its signal, is dropped',
     async (end) => {
       vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-      let settle: (response: Response) => void = () => {};
+      let settle: ((response: Response) => void) | undefined;
       const fetch = createRegistryFetch({
         fetch: () =>
           new Promise((resolve) => {
@@ -514,11 +514,12 @@ describe('what never ends', () => {
       });
       const controller = new AbortController();
       const call = errorOf(fetch('https://registry.example/v2/', { signal: controller.signal }));
+      await until(() => settle !== undefined);
       if (end === 'abort') controller.abort();
       await pass(30_000);
       await call;
       const dropped = new Promise((resolve) => {
-        settle(new Response(new ReadableStream({ cancel: () => resolve('dropped') })));
+        settle?.(new Response(new ReadableStream({ cancel: () => resolve('dropped') })));
       });
       expect(await dropped).toBe('dropped');
     },
