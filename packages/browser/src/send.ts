@@ -19,6 +19,9 @@ export interface Call extends RegistryRequest {
   readonly settings: RequestInit;
 }
 
+/** How long a final 4xx is kept from the caller at most for what its body says: most bodies come with their head. */
+const peekMs = 2_000;
+
 /**
  * Sends with `fetch`.
  *
@@ -42,7 +45,7 @@ export function createSend(
       sent.then(dropped, () => {});
       // How long an upload takes is not known, and the core has a deadline for what goes to a token server.
       const bounded = outgoing.body === 'none' && outgoing.to === 'registry';
-      return replyOf(bounded ? await within(headMs, sent, late) : await sent, headMs);
+      return replyOf(bounded ? await within(headMs, sent, late) : await sent);
     } catch (error) {
       throw signal.aborted ? error : faultOf(error, init.body instanceof ReadableStream);
     }
@@ -101,17 +104,20 @@ async function within<T>(ms: number, sent: Promise<T>, late: AbortController): P
   }
 }
 
-function replyOf(response: Response, ms: number): Reply<Response> {
+function replyOf(response: Response): Reply<Response> {
   return {
     head: headOf(response),
     raw: response,
     async text(limit) {
-      const { text, size } = await beginningOf(response, limit);
+      const { text, size } = await beginningOf(response.body?.getReader(), limit);
       return size > limit ? null : text;
     },
-    // A body that never comes must not keep its head from the caller.
     async peek(limit) {
-      return (await within(ms, beginningOf(response.clone(), limit), new AbortController())).text;
+      const late = new AbortController();
+      const reader = response.clone().body?.getReader();
+      // A clone that nobody reads keeps all that the caller reads.
+      late.signal.addEventListener('abort', () => reader?.cancel().catch(() => {}));
+      return (await within(peekMs, beginningOf(reader, limit), late)).text;
     },
     discard: async () => cancelled(response),
   };
@@ -127,9 +133,11 @@ function headOf(response: Response): Head {
 }
 
 /** The beginning of a body, decoded, and how many bytes were read: more than `limit` when there are more. Reads no further. */
-async function beginningOf(response: Response, limit: number): Promise<{ text: string; size: number }> {
+async function beginningOf(
+  reader: ReadableStreamDefaultReader<Uint8Array> | undefined,
+  limit: number,
+): Promise<{ text: string; size: number }> {
   const decoder = new TextDecoder();
-  const reader = response.body?.getReader();
   let text = '';
   let size = 0;
   while (reader !== undefined && size <= limit) {
