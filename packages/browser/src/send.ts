@@ -172,11 +172,25 @@ const streamed =
  */
 function faultOf(error: unknown, stream: boolean): Error {
   const known = [error, error instanceof Error ? error.cause : null].find(hasCode);
-  if (known === undefined) {
-    return fault(stream && isBrowser() ? streamed : 'fetch failed', 'unknown', 'FETCH_FAILED', error);
+  if (known === undefined && isBrowser()) {
+    return fault(stream ? streamed : 'fetch failed', 'unknown', 'FETCH_FAILED', error);
   }
+  if (known === undefined) return fault('fetch failed', toldPhase(error), 'REQUEST_FAILED', error);
   const phase = phases.find(([, codes]) => codes.test(known.code))?.[0] ?? 'head';
   return fault(known.message, phase, known.code, error);
+}
+
+/** What Deno says of each phase, in the cause. A URL, which it says before that, has no spaces. */
+const words: readonly (readonly [NetworkPhase, RegExp])[] = [
+  ['lookup', /: dns error: /],
+  ['tls', /: invalid peer certificate: |: received /],
+  ['connect', /: client error \(Connect\): /],
+];
+
+function toldPhase(error: unknown): NetworkPhase {
+  const cause = error instanceof Error ? error.cause : null;
+  const said = cause instanceof Error ? cause.message : '';
+  return words.find(([, how]) => how.test(said))?.[0] ?? 'unknown';
 }
 
 function fault(message: string, phase: NetworkPhase, code: string, cause: unknown): Error {

@@ -568,16 +568,35 @@ describe('a failure of the network', () => {
     }
   });
 
-  test.each([
-    ['a browser', new TypeError('Failed to fetch')],
-    ['Deno', new TypeError('error sending request for url (https://registry.example/v2/#sesame)')],
-    ['no error', 'sesame'],
-  ])('that has no code (%s) says how to find out, and nothing of the platform’s', async (_, thrown) => {
+  test('that a browser says nothing of tells how to find out', async () => {
+    vi.stubGlobal('document', {});
+    const thrown = new TypeError('Failed to fetch');
     const error = await errorOf(failing(thrown)(url));
     if (!isRegistryAuthError(error)) throw error;
     expect(error.failure).toMatchObject({ kind: 'network', phase: 'unknown', code: 'FETCH_FAILED' });
     expect(error.message).toContain('diagnoseCors(url)');
-    expect(error.message).not.toContain('sesame');
+    expect(error.cause).toMatchObject({ cause: thrown });
+  });
+
+  /** As Deno has it, in the cause. */
+  const ofDeno = (what: string): Error =>
+    new TypeError('fetch failed', {
+      cause: new Error(`error sending request for url (https://registry.example/v2/?sesame): ${what}`),
+    });
+
+  test.each<[string, unknown]>([
+    ['lookup', ofDeno('client error (Connect): dns error: failed to lookup address information')],
+    ['connect', ofDeno('client error (Connect): tcp connect error: Connection refused (os error 111)')],
+    ['tls', ofDeno('client error (Connect): invalid peer certificate: UnknownIssuer')],
+    ['connect', ofDeno('client error (Connect): Connection reset by peer (os error 104)')],
+    ['unknown', ofDeno('sesame')],
+    ['unknown', new Error('Network connection lost.')],
+    ['unknown', 'sesame'],
+  ])('that has no code is of the phase %s and no matter of CORS elsewhere: %s', async (phase, thrown) => {
+    const error = await errorOf(failing(thrown)(url));
+    if (!isRegistryAuthError(error)) throw error;
+    expect(error.failure).toMatchObject({ kind: 'network', phase, code: 'REQUEST_FAILED' });
+    expect(error.message).not.toMatch(/CORS|sesame/i);
     expect(error.cause).toMatchObject({ cause: thrown });
   });
 
