@@ -11,6 +11,7 @@ import { toVisible } from '@reg/core';
 import { type Ask, readForm } from './ask.ts';
 import { counted, outcomeOf } from './outcome.ts';
 import { type Ending, findOut, isUntold, policyOf, run } from './run.ts';
+import { Secrets } from './secrets.ts';
 import { lastOf, type RunEvent, tellStory } from './story.ts';
 import { drawDiagnosis } from './view/cors.ts';
 import { Diagram } from './view/diagram.ts';
@@ -27,6 +28,8 @@ const progress = byId('progress', HTMLElement);
 const outcome = byId('outcome', HTMLElement);
 const empty = byId('empty', HTMLElement);
 const diagram = new Diagram(byId('rows', HTMLOListElement));
+
+const secrets = new Secrets();
 
 let latest: AbortController | null = null;
 
@@ -59,13 +62,15 @@ async function start(ask: Ask): Promise<void> {
   setState('running');
   setBusy(true);
 
+  secrets.ask(ask.url);
   const events: RunEvent[] = [];
   const policy = policyOf(ask);
   const ending = await run(ask, controller.signal, {
+    secret: (secret, username) => secrets.add(secret, username),
     event: (event) => {
       if (!isLatest()) return;
       events.push(event);
-      const story = tellStory(events, policy);
+      const story = tellStory(events, policy, secrets);
       diagram.draw(story.rows);
       byId('authority-host', HTMLElement).textContent = story.authority ?? '';
       progress.textContent = lastOf(story);
@@ -89,7 +94,7 @@ async function start(ask: Ask): Promise<void> {
 
 function finish(ask: Ask, ending: Ending): void {
   const { tone, title } = outcomeOf(ending);
-  drawOutcome(outcome, ending, ask.title);
+  drawOutcome(outcome, ending, ask.title, secrets);
   outcome.style.setProperty('--wait', `${Math.round(diagram.left)}ms`);
   progress.textContent = title;
   setState(tone === 'bad' ? 'failed' : 'done');

@@ -38,12 +38,14 @@ export type Ending =
 /** What a body holds. */
 export type Answer =
   | { readonly type: 'tags'; readonly tags: readonly string[]; readonly cut: Cut | null }
-  | { readonly type: 'text'; readonly text: string; readonly cut: boolean };
+  | { readonly type: 'text'; readonly text: string };
 
 /** Why a list ends before its end: the bounds of this file, or an answer with `status` that is no page of it. */
 export type Cut = { readonly reason: 'limit' } | { readonly reason: 'answer'; readonly status: number };
 
 export interface Telling {
+  /** This is secret: what is shown from now on is shown without it. Told before it is sent. */
+  readonly secret: (secret: string, username?: string) => void;
   readonly event: (event: RunEvent) => void;
   /** So many tags have been read. */
   readonly progress: (tags: number) => void;
@@ -53,7 +55,8 @@ export interface Telling {
 const patience = 15_000;
 
 const longestBody = 8 * 1024 * 1024;
-const longestText = 4_096;
+/** More than is shown of it. */
+const longestText = 8_192;
 /** 10,000 tags in pages of 100, as registries have them. */
 const mostPages = 100;
 const mostTags = 100_000;
@@ -72,12 +75,14 @@ export function policyOf({ registry, trusted, asForm }: Ask): Policy {
 export async function run(ask: Ask, signal: AbortSignal, telling: Telling): Promise<Ending> {
   let drawing = true;
   const platform: typeof fetch = (input, init) => {
+    const [, sent] = new Headers(init?.headers).get('authorization')?.split(' ') ?? [];
+    if (sent !== undefined) telling.secret(sent);
     if (drawing) telling.event(sentEvent(ask, input, init));
     return fetch(input, init);
   };
   try {
     const registryFetch = createRegistryFetch({
-      keychain: keychainOf(ask),
+      keychain: keychainOf(ask, telling),
       policy: policyOf(ask),
       ...(ask.challenge === null ? {} : { challenges: { [ask.registry]: ask.challenge } }),
       fetch: platform,
@@ -93,11 +98,7 @@ export async function run(ask: Ask, signal: AbortSignal, telling: Telling): Prom
     const text = await bodyOf(response, signal);
     const first = tagsIn(text, ask.url);
     if (!response.ok || first === null) {
-      const answer = {
-        type: 'text',
-        text: text.slice(0, longestText),
-        cut: text.length > longestText,
-      } as const;
+      const answer = { type: 'text', text: text.slice(0, longestText) } as const;
       return { type: 'answered', status, failure, answer };
     }
     const tags = [...first];
@@ -166,14 +167,20 @@ function sentEvent({ url: asked }: Ask, input: RequestInfo | URL, init: RequestI
 }
 
 /** The one credential, in memory as long as the run lasts, with what a token server puts in its place. */
-function keychainOf({ registry, credential }: Ask): Keychain {
-  let held: Credential | null = credential;
+function keychainOf({ registry, credential }: Ask, { secret }: Telling): Keychain {
+  let held: Credential | null = null;
+  const hold = (given: Credential | null): void => {
+    held = given;
+    if (given?.type === 'password') secret(given.password, given.username);
+    else if (given !== null) secret(given.token);
+  };
+  hold(credential);
   return {
     async find(origin) {
       return { credential: origin === registry ? held : null, source: 'given on this page' };
     },
     replaced(_origin, _old, replacement) {
-      held = replacement;
+      hold(replacement);
     },
   };
 }

@@ -19,6 +19,7 @@ import { type ReadField, readField } from './challenge.ts';
 import { duration } from './duration.ts';
 import { phraseOf } from './http.ts';
 import { compareScopes, type ScopeRow } from './scopes.ts';
+import type { Secrets } from './secrets.ts';
 import { type Decision, decide } from './verdict.ts';
 
 /** What happens in a run. Times are epoch milliseconds of the client's clock. */
@@ -101,9 +102,9 @@ export interface Story {
   readonly authority: string | null;
 }
 
-/** Makes the rows of a run under `policy`. */
-export function tellStory(events: readonly RunEvent[], policy: Policy): Story {
-  const teller = new Teller(policy);
+/** Makes the rows of a run under `policy`. The core hides what is secret in a request and its answer; `secrets` what was before. */
+export function tellStory(events: readonly RunEvent[], policy: Policy, secrets: Secrets): Story {
+  const teller = new Teller(policy, secrets);
   for (const event of events) teller.hear(event);
   return teller.story();
 }
@@ -119,6 +120,7 @@ type Sent = Draft & { message: Message };
 
 class Teller {
   readonly #policy: Policy;
+  readonly #secrets: Secrets;
   readonly #rows: Draft[] = [];
   /** Requests that nobody has answered yet, as far as is known: an exchange tells its steps when it is over. */
   readonly #open: Sent[] = [];
@@ -130,8 +132,9 @@ class Teller {
   /** URL of the registry's last challenge, which its realm is judged against. */
   #challenger: string | null = null;
 
-  constructor(policy: Policy) {
+  constructor(policy: Policy, secrets: Secrets) {
     this.#policy = policy;
+    this.#secrets = secrets;
   }
 
   hear(event: RunEvent): void {
@@ -180,11 +183,13 @@ class Teller {
       return;
     }
     const said = came.problems.map(({ code, message }) =>
-      visible([code, message].filter(Boolean).join(': ')),
+      visible(this.#hide([code, message].filter(Boolean).join(': '))),
     );
     const { status, headers, filtered } = came.head;
     this.#close(effect, at, answer(status, said, null, tookMs));
-    const field = headers.filter(([name]) => name === 'www-authenticate').map(([, value]) => value);
+    const field = headers
+      .filter(([name]) => name === 'www-authenticate')
+      .map(([, value]) => this.#hide(value));
     if (status === 401 && field.length > 0) {
       this.#challenger = effect.url;
       this.#note({ type: 'challenge', field: readField(field) });
@@ -204,7 +209,7 @@ class Teller {
       this.#close(effect, at, silence(came.code, tookMs));
       return;
     }
-    const text = came.text ?? '';
+    const text = this.#hide(came.text ?? '');
     const read = next === 'granted' ? readTokenResponse(text, came.sentAt) : null;
     const token = read?.ok === true ? secretNumber(read.token) : null;
     this.#close(
@@ -333,6 +338,11 @@ class Teller {
   /** The last row that has an answer. */
   #answeredRow(): Draft | undefined {
     return this.#rows.findLast(({ message }) => message !== null && message.reply !== null);
+  }
+
+  /** What is too long to be hidden in is too long to be shown, or to be read as a challenge or a token. */
+  #hide(text: string): string {
+    return this.#secrets.hide(text, longestHidden) + text.slice(longestHidden);
   }
 
   #bad(text: string): void {
@@ -467,6 +477,9 @@ function isObject(value: unknown): value is object {
 function hostOf(url: string): string {
   return visible(URL.canParse(url) ? new URL(url).host : url);
 }
+
+/** The longest that a policy lets be read of an answer. */
+const longestHidden = 65_536;
 
 /** A line or two of anything is enough to recognise it. */
 const longest = 300;

@@ -4,6 +4,7 @@ import { completePolicy, type PartialPolicy } from '@reg/core';
 import { type Authorizer, createAuthorizer, monotonicNow, staticKeychain } from '@reg/core/driver';
 import { type Fault, type Registry, type RegistryOptions, startRegistry } from '@reg/testing';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { Secrets } from '../src/secrets.ts';
 import { type Note, type RunEvent, type Story, tellStory } from '../src/story.ts';
 
 interface Told {
@@ -35,7 +36,7 @@ async function tell(
   const stories: Story[] = [];
   const hear = (event: RunEvent): void => {
     events.push(event);
-    stories.push(tellStory(events, policy));
+    stories.push(tellStory(events, policy, new Secrets()));
   };
   const authorizer: Authorizer<Response> = createAuthorizer<Response>({
     policy: partial,
@@ -62,7 +63,7 @@ async function tell(
     ({ raw }) => raw.body?.cancel(),
     () => {},
   );
-  return { story: tellStory(events, policy), stories, registry };
+  return { story: tellStory(events, policy, new Secrets()), stories, registry };
 }
 
 const kinds = (notes: readonly Note[]): readonly string[] => notes.map(({ type }) => type);

@@ -2,14 +2,15 @@
 
 import { toVisible } from '@reg/core';
 import { pageSize, shownOf } from '../pages.ts';
+import type { Secrets } from '../secrets.ts';
 import { element } from './element.ts';
 
 /** Characters of one tag that are shown: a tag has 128 at most, and a registry may send anything. */
 const longestTag = 160;
 
-export function drawTags(tags: readonly string[]): HTMLElement {
+export function drawTags(tags: readonly string[], secrets: Secrets): HTMLElement {
   const texts = tags.map((tag) => {
-    const shown = toVisible(tag.slice(0, longestTag));
+    const shown = toVisible(secrets.hide(tag, longestTag));
     return tag.length > longestTag ? `${shown}…` : shown;
   });
   const list = element('ul', { class: 'tag-list', 'aria-label': 'Tags' });
