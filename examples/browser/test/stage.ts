@@ -16,18 +16,13 @@ import { type Browser, type BrowserContextOptions, chromium, type Page } from 'p
 import { build } from 'vite';
 import { afterAll, beforeAll, onTestFinished } from 'vitest';
 import { chromiumIsMissing, listening } from '../../../packages/browser/test/chromium.ts';
+import { chromiumArgs } from '../../../packages/browser/test/chromium-args.ts';
 import { securityHeaders } from '../csp.ts';
 
 export { chromiumIsMissing };
 
 const args = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
+  ...chromiumArgs,
   // Or the pictures would depend on the screen they were made at.
   '--font-render-hinting=none',
   '--force-device-scale-factor=1',

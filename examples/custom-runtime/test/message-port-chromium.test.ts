@@ -6,6 +6,7 @@ import { allow, canary, type Registry, startRegistry } from '@reg/testing';
 import { build } from 'esbuild';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { chromiumArgs } from '../../../packages/browser/test/chromium-args.ts';
 import { isMissing } from '../../../packages/testing/test/docker-registry.ts';
 import { secretsIn } from './secrets.ts';
 import type { Site } from './site/page.ts';
@@ -13,8 +14,6 @@ import type { Site } from './site/page.ts';
 declare const site: Site;
 
 const missing = isMissing('chromium');
-const flags =
-  '--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync';
 /** A browser starts slowly where other tests run beside it. */
 const patience = 120_000;
 
@@ -31,7 +30,7 @@ beforeAll(async () => {
     .set('/worker.js', await bundled('../message-port/worker.ts'));
   browser = await chromium.launch({
     executablePath: '/usr/bin/chromium',
-    args: flags.split(' '),
+    args: [...chromiumArgs],
     timeout: patience,
   });
 }, patience);

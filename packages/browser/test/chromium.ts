@@ -16,18 +16,13 @@ import { build } from 'esbuild';
 import { type Browser, type BrowserContext, type CDPSession, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, onTestFinished } from 'vitest';
 import { isMissing } from '../../testing/test/docker-registry.ts';
+import { chromiumArgs } from './chromium-args.ts';
 
 /** Whether tests that need it are skipped, which is printed. */
 export const chromiumIsMissing = isMissing('chromium');
 
 const args = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
+  ...chromiumArgs,
   // A name that is not loopback to Chromium, for what it forbids elsewhere only: mixed content, plain http.
   '--host-resolver-rules=MAP *.test 127.0.0.1',
 ];
