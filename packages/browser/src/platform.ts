@@ -1,8 +1,8 @@
 /**
  * What platforms differ in.
  *
- * Rules of this file: a platform is told by what it has, never by its name; what is asked here is asked once for each call at
- * most, and nothing is remembered of it.
+ * Rules of this file: a platform is told by what it has, never by its name; what is asked here is cheap, is asked anew wherever
+ * it matters, and nothing is asked while modules load, or remembered.
  */
 
 /** Whether this is a page or a worker of a browser, where redirects hide their target and CORS applies. */
