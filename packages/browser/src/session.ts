@@ -6,7 +6,9 @@
  *    credential is written, and no digest of one without the key. The key lies beside the names: every script of this origin
  *    can read the tokens, and may try passwords against the names, until they are cleared.
  * 2. What is read may be anybody's writing: each field is checked, and what is wrong in any is not there.
- * 3. Times are the wall clock's in the storage and the driver's everywhere else. What is not begun or is over is not there.
+ * 3. The key is made by the first look-up, and says when; `clear` takes it away. What came for a request of before there was this
+ *    key came after a logout: it is not written, whichever store or frame of this tab began it.
+ * 4. Times are the wall clock's in the storage and the driver's everywhere else. What is not begun or is over is not there.
  */
 
 import { monotonicNow, readHint, type StoreEntry, type StoreKey, type TokenStore } from '@reg/core/driver';
@@ -65,20 +67,22 @@ class Store implements SessionTokenStore {
   }
 
   async read(key: StoreKey): Promise<StoreEntry | null> {
-    const secret = this.#secret();
-    if (secret === null) return null;
+    const secret = this.#secret() ?? this.#makeSecret();
     const kept = readKept(this.#storage.getItem(await this.#nameOf(key, secret)));
     if (kept === null || kept.entry.kind !== key.kind) return null;
     return onClock(kept, monotonicNow() - Date.now()).entry;
   }
 
   async write(key: StoreKey, entry: StoreEntry): Promise<void> {
-    const secret = this.#secret() ?? this.#makeSecret();
+    const secret = this.#secret();
+    if (secret === null) return;
     const name = await this.#nameOf(key, secret);
     // Cleared meanwhile: who logged out wants nothing written.
-    if (this.#storage.getItem(secretName) !== hexOf(secret)) return;
+    if (this.#storage.getItem(secretName) !== textOf(secret)) return;
     const begun = { obtainedAt: monotonicNow(), entry };
-    const text = JSON.stringify(onClock(begun, Date.now() - monotonicNow()));
+    const kept = onClock(begun, Date.now() - monotonicNow());
+    if (kept.obtainedAt <= secret.madeAt - 1) return;
+    const text = JSON.stringify(kept);
     // What cannot be kept still ends what it was to replace.
     this.#storage.removeItem(name);
     this.#makeRoom();
@@ -115,23 +119,35 @@ class Store implements SessionTokenStore {
   }
 
   /** The key of the names, if there is one that can be used. */
-  #secret(): Uint8Array<ArrayBuffer> | null {
+  #secret(): NamesKey | null {
     const text = this.#storage.getItem(secretName);
-    return text !== null && /^[0-9a-f]{64}$/.test(text) ? bytesOf(text) : null;
+    if (text === null || !/^[0-9a-f]{64}@[0-9]{1,15}$/.test(text)) return null;
+    return { bytes: bytesOf(text.slice(0, 64)), madeAt: Number(text.slice(65)) };
   }
 
-  #makeSecret(): Uint8Array<ArrayBuffer> {
-    const secret = crypto.getRandomValues(new Uint8Array(32));
-    this.#storage.setItem(secretName, hexOf(secret));
+  #makeSecret(): NamesKey {
+    const secret = { bytes: crypto.getRandomValues(new Uint8Array(32)), madeAt: Date.now() };
+    this.#storage.setItem(secretName, textOf(secret));
     return secret;
   }
 
-  async #nameOf(key: StoreKey, secret: Uint8Array<ArrayBuffer>): Promise<string> {
+  async #nameOf(key: StoreKey, secret: NamesKey): Promise<string> {
     const hmac = { name: 'HMAC', hash: 'SHA-256' };
-    const signer = await this.#subtle.importKey('raw', secret, hmac, false, ['sign']);
+    const signer = await this.#subtle.importKey('raw', secret.bytes, hmac, false, ['sign']);
     const text = new TextEncoder().encode(JSON.stringify(partsOf(key)));
     return prefix + hexOf(new Uint8Array(await this.#subtle.sign(hmac, signer, text)));
   }
+}
+
+/** What the names are made with. */
+interface NamesKey {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Epoch milliseconds, whole ones. */
+  readonly madeAt: number;
+}
+
+function textOf({ bytes, madeAt }: NamesKey): string {
+  return `${hexOf(bytes)}@${madeAt}`;
 }
 
 function bytesOf(hex: string): Uint8Array<ArrayBuffer> {

@@ -33,9 +33,10 @@ class FakeStorage implements Storage {
 
 let storage = new FakeStorage();
 
-beforeEach(() => {
+beforeEach(async () => {
   storage = new FakeStorage();
   vi.stubGlobal('sessionStorage', storage);
+  await lookUp();
 });
 afterEach(() => {
   vi.unstubAllGlobals();
@@ -73,6 +74,13 @@ function challenge(): StoreEntry {
     elsewhere: null,
   } as const;
   return { kind: 'challenge', hint, expiresAt: monotonicNow() + 600_000 };
+}
+
+/** What a client begins with, a minute before the test: it makes the key. */
+async function lookUp(): Promise<void> {
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() - 60_000 });
+  await sessionTokenStore().read(challengeKey);
+  vi.useRealTimers();
 }
 
 /** What is in the storage, but the key. */
@@ -117,6 +125,7 @@ describe('what is kept', () => {
     const [[name, text] = ['', '']] = written();
     expect(name + text).not.toMatch(/sesame|alice/);
     storage.clear();
+    await lookUp();
     await sessionTokenStore().write(key, grant());
     expect(written()[0]?.[0]).not.toBe(name);
   });
@@ -132,6 +141,22 @@ describe('what is kept', () => {
     store.clear();
     expect([...storage.entries]).toEqual([['theme', 'dark']]);
     expect(await store.read(key)).toBe(null);
+  });
+
+  test('is not written when it was sent for before clear(), whoever looked up what since', async () => {
+    // Another frame of the tab has a store of its own.
+    const [store, another] = [sessionTokenStore(), sessionTokenStore()];
+    await store.read(key);
+    const sentFor = grant('a.b.c', 300_000, 5);
+    another.clear();
+    await store.write(key, sentFor);
+    expect(storage.length).toBe(0);
+
+    expect(await another.read(challengeKey)).toBe(null);
+    await store.write(key, sentFor);
+    expect(written()).toEqual([]);
+    await store.write(key, grant());
+    expect(written()).toHaveLength(1);
   });
 
   test('is not written when it was cleared meanwhile', async () => {
