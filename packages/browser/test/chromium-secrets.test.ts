@@ -13,14 +13,15 @@ import { PRIVATE_TAGS, PUBLIC_TAGS, registryFor } from './registries.ts';
 
 const chromium = useChromium();
 
-/** Puts `registry` on the page's own origin. */
+/** Puts `registry` on another origin, such as the page's own; `success` goes into the head of what is no refusal. */
 const before =
-  (registry: Registry): RequestListener =>
+  (registry: Registry, success: Readonly<Record<string, string>> = {}): RequestListener =>
   (request, response) => {
     const { method, headers, url } = request;
     const onward = forward(`${registry.url}${url}`, { method, headers: { ...headers, host: registry.host } });
     onward.on('response', (answer) => {
-      response.writeHead(answer.statusCode ?? 500, answer.headers);
+      const { statusCode = 500, headers } = answer;
+      response.writeHead(statusCode, { ...headers, ...(statusCode === 200 ? success : {}) });
       answer.pipe(response);
     });
     request.pipe(onward);
@@ -196,6 +197,59 @@ describe.skipIf(chromiumIsMissing)('the HTTP cache', () => {
     }
     expect(registry.count({ server: 'token' })).toBe(asked + 1);
   });
+
+  test.each(['another origin', 'the page’s own'])(
+    'gives what one login may see neither to the next nor to nobody: at %s',
+    async (where) => {
+      const users = { alice: canary('password of alice'), bob: canary('password of bob') };
+      const { registry } = await registryFor({
+        users,
+        repositories: { 'team/app': { access: { alice: ['pull'] }, tags: { '1': 'app content' } } },
+      });
+      const otherwise = before(registry, { 'Cache-Control': 'private, max-age=600' });
+      const origin = await serveSite({ otherwise });
+      const at = where === 'another origin' ? await serveSite({ otherwise }) : origin;
+      const { page } = await chromium.open(origin);
+      const url = `${at}${PRIVATE_TAGS}`;
+
+      const token = registry.issueToken('alice', 'repository:team/app:pull');
+      const control = await page.evaluate(
+        async ([url, token]) => {
+          await (await fetch(url, { headers: { Authorization: `Bearer ${token}` } })).text();
+          return (await fetch(url)).status;
+        },
+        [`${url}?control`, token] as const,
+      );
+      expect(control).toBe(200);
+
+      const as = async (user: 'alice' | 'bob' | null) => {
+        const pair = { registry: at, realm: registry.pair.realm };
+        const account = {
+          host: new URL(at).host,
+          pair,
+          username: user ?? '',
+          password: user && users[user],
+        };
+        await page.reload();
+        return page.evaluate(
+          async ([url, { host, pair, username, password }]) => {
+            const login =
+              password === null ? {} : { [host]: { type: 'password', username, password } as const };
+            const keychain = globalThis.reg.staticKeychain(login);
+            const response = await globalThis.reg.anyone({ pair }, { keychain })(url);
+            return [response.status, (await response.text()).includes('"tags"')];
+          },
+          [url, account] as const,
+        );
+      };
+      expect([await as('alice'), await as('bob'), await as(null)]).toEqual([
+        [200, true],
+        [401, false],
+        [401, false],
+      ]);
+      expect(await page.evaluate(async (url) => (await fetch(url)).status, url)).toBe(401);
+    },
+  );
 
   test('gives no 401 of before in place of an answer', async () => {
     const { registry } = await registryFor();
