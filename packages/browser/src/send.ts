@@ -5,7 +5,7 @@
  * 1. What the core asks for goes on the wire as it is. A page adds no header of its own, since each one but a few would have the
  *    browser ask for permission first; elsewhere a `User-Agent` is, since some servers refuse clients without (Q57).
  * 2. No cookie, no client certificate, no referrer goes along; a token is kept in no HTTP cache, nor what came for one.
- * 3. A fetch that never settles ends, unless it may still be uploading.
+ * 3. A fetch that never settles ends, unless it may still be uploading, for longer than the deadline is.
  */
 
 import type { Head, NetworkPhase, RegistryRequest } from '@reg/core';
@@ -26,7 +26,7 @@ const peekMs = 2_000;
  * Sends with `fetch`.
  *
  * @param userAgent sent where the caller sets none; `null` for what the platform sends
- * @param headMs how long a request without a body waits for the head of its response
+ * @param headMs how long a request waits for the head of its response, unless it has a stream or a long body
  */
 export function createSend(
   fetch: typeof globalThis.fetch,
@@ -43,13 +43,23 @@ export function createSend(
         if (signal.aborted || late.signal.aborted) cancelled(response);
       };
       sent.then(dropped, () => {});
-      // How long an upload takes is not known, and the core has a deadline for what goes to a token server.
-      const bounded = outgoing.body === 'none' && outgoing.to === 'registry';
+      // How long a long upload takes is not known, and the core has a deadline for what goes to a token server.
+      const bounded = outgoing.to === 'registry' && lengthOf(init.body) <= briefBytes;
       return replyOf(bounded ? await within(headMs, sent, late) : await sent);
     } catch (error) {
       throw signal.aborted ? error : faultOf(error, init.body instanceof ReadableStream);
     }
   };
+}
+
+/** What the default deadline of 30 s is enough for on a line of 70 kbit/s, and room for any manifest but a monstrous one. */
+const briefBytes = 262_144;
+
+/** In bytes; of text in characters, of which each is a byte at least. */
+function lengthOf(body: RequestInit['body']): number {
+  if (body === null || body === undefined) return 0;
+  if (typeof body === 'string') return body.length;
+  return body instanceof Blob ? body.size : Number.POSITIVE_INFINITY;
 }
 
 /** The driver's own stand-in for a signal never aborts. */

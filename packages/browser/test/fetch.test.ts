@@ -187,7 +187,26 @@ describe('input', () => {
     expect(sent[0]?.[1]?.headers).toContainEqual(['user-agent', 'mine']);
     expect(String(sent[0]?.[1]?.headers)).not.toContain('reg-browser');
     expect(String(sent[0]?.[1]?.headers)).not.toContain('other.example');
-    expect(Object.keys(sent[0]?.[1] ?? {})).not.toContain('cache');
+  });
+
+  test('with an Authorization nothing is left in a cache, unless the caller wants it there', async () => {
+    const caches: unknown[] = [];
+    const fetch = createRegistryFetch({
+      fetch: async (_, init) => {
+        caches.push(init?.cache);
+        return new Response('{}');
+      },
+    });
+    const url = 'https://registry.example/v2/';
+    const headers = { Authorization: 'Bearer of-the-caller' };
+    const wants = [{}, { cache: 'default' }, { cache: 'force-cache' }, { cache: 'no-cache' }] as const;
+    for (const init of wants) await fetch(url, { headers, ...init });
+    await fetch(new Request(url, { headers }));
+    await fetch(url, new Request(url, { headers }));
+    await fetch(new Request(url, { headers, cache: 'force-cache' }));
+    await fetch(url);
+    const [unsaid, ...said] = ['no-store', 'default', 'force-cache', 'no-cache'];
+    expect(caches).toEqual([unsaid, ...said, unsaid, unsaid, 'force-cache', undefined]);
   });
 });
 
@@ -441,19 +460,54 @@ describe('what never ends', () => {
     }
   });
 
-  test('an upload takes the time it takes', async () => {
+  test.each([
+    ['a stream', () => ({ body: new Blob(['x']).stream(), duplex: 'half' as const })],
+    ['more than 256 KiB', () => ({ body: new Uint8Array(262_145) })],
+    ['that much text', () => ({ body: 'x'.repeat(262_145) })],
+  ])('an upload of %s takes the time it takes', async (_, body) => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     let settle: (response: Response) => void = () => {};
     const fetch = createRegistryFetch({
+      fetch: (input) =>
+        String(input).endsWith('/v2/')
+          ? Promise.resolve(new Response('{}'))
+          : new Promise((resolve) => {
+              settle = resolve;
+            }),
+    });
+    const call = fetch('https://registry.example/v2/a/blobs/uploads/1', { method: 'PATCH', ...body() });
+    await pass(3_600_000);
+    settle(new Response(null, { status: 202 }));
+    expect((await call).status).toBe(202);
+  });
+
+  test.each([
+    ['an empty body', ''],
+    ['256 KiB', new Uint8Array(262_144)],
+    ['a Blob', new Blob(['x'])],
+    ['parameters', new URLSearchParams('a=b')],
+  ])('what sends no more than %s has the deadline of what sends nothing', async (_, body) => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const fetch = createRegistryFetch({ fetch: () => new Promise(() => {}) });
+    const call = failureIn(fetch('https://registry.example/v2/a/manifests/1', { method: 'PUT', body }));
+    await pass(30_000);
+    expect(await call).toMatchObject({ kind: 'network', code: 'HEAD_TIMEOUT' });
+  });
+
+  test('a deadline of more than timers can wait for does not ring at once', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    let settle: (response: Response) => void = () => {};
+    const fetch = createRegistryFetch({
+      policy: { deadlineMs: 2 ** 31 },
       fetch: () =>
         new Promise((resolve) => {
           settle = resolve;
         }),
     });
-    const call = fetch('https://registry.example/v2/a/blobs/uploads/1', { method: 'PATCH', body: 'x' });
-    await pass(3_600_000);
-    settle(new Response(null, { status: 202 }));
-    expect((await call).status).toBe(202);
+    const call = fetch('https://registry.example/v2/');
+    await pass(60_000);
+    settle(new Response('{}'));
+    expect((await call).status).toBe(200);
   });
 
   test.each([
