@@ -190,6 +190,22 @@ describe('asking', () => {
     }
   });
 
+  test('nothing is left on the page that listens to its policy', async () => {
+    const listening = new Set<unknown>();
+    vi.stubGlobal('addEventListener', (_: string, listener: unknown) => listening.add(listener));
+    vi.stubGlobal('removeEventListener', (_: string, listener: unknown) => listening.delete(listener));
+    let most = 0;
+    try {
+      await diagnose(async () => {
+        most = Math.max(most, listening.size);
+        return new Response('{}');
+      });
+      expect([most, listening.size]).toEqual([1, 0]);
+    } finally {
+      vi.unstubAllGlobals();
+    }
+  });
+
   test('a fetch that throws, rejects or answers nonsense is a verdict', async () => {
     const broken: readonly (() => unknown)[] = [
       () => {
