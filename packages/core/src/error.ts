@@ -508,7 +508,11 @@ function redirectAdvice({ reason, bound }: Failure & { kind: 'redirect-refused' 
 }
 
 function hiddenAdvice(bound: Bound | undefined, told: Told): string {
-  if (bound === undefined) return told(" policy.redirects.mode: 'platform' has the platform follow it.");
+  if (bound === undefined) {
+    return told(
+      " policy.redirects has the platform follow it with mode: 'platform', unless crossOrigin or max forbids.",
+    );
+  }
   const itself = 'send the request to the place itself.';
   if (bound.method !== null) return ` Nor may a platform repeat a ${shortly(bound.method)} there: ${itself}`;
   const how = told(" (policy.redirects.mode: 'platform')");

@@ -209,7 +209,9 @@ group('describe', () => {
       'https://registry.example/v2/ redirects elsewhere. That is a place that the platform hides and nobody can judge, so it ' +
       'was not followed. ';
     expect(blame(hidden)).toBe('caller');
-    expect(describe(hidden)).toBe(`${what}policy.redirects.mode: 'platform' has the platform follow it.`);
+    expect(describe(hidden)).toBe(
+      `${what}policy.redirects has the platform follow it with mode: 'platform', unless crossOrigin or max forbids.`,
+    );
     expect(describe({ ...hidden, bound: { method: 'PUT', headers: ['x-api-key'] } })).toBe(
       `${what}Nor may a platform repeat a PUT there: send the request to the place itself.`,
     );
