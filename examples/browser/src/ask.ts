@@ -75,6 +75,22 @@ export function readForm(form: Form): Asked {
   }
 }
 
+/** What a page's query asks for, in a form that may stand there; `''` where that is nothing that can be asked. */
+export function linkIn(query: string): string {
+  try {
+    return readTarget((new URLSearchParams(query).get('image') ?? '').trim()).link;
+  } catch (error) {
+    if (error instanceof Unfit) return '';
+    throw error;
+  }
+}
+
+/** The page's query that asks for `link`. */
+export function addressOf(link: string): string {
+  const image = encodeURIComponent(link).replaceAll('%2F', '/').replaceAll('%3A', ':');
+  return link === '' ? '' : `?image=${image}`;
+}
+
 type Target = { readonly url: URL } & Pick<Ask, 'title' | 'link'>;
 
 function readTarget(text: string): Target {

@@ -8,7 +8,8 @@
  */
 
 import { toVisible } from '@reg/core';
-import { type Ask, readForm } from './ask.ts';
+import { monotonicNow } from '@reg/core/driver';
+import { type Ask, addressOf, linkIn, readForm } from './ask.ts';
 import { counted, outcomeOf } from './outcome.ts';
 import { type Ending, findOut, isUntold, policyOf, run } from './run.ts';
 import { Secrets } from './secrets.ts';
@@ -52,7 +53,7 @@ async function start(ask: Ask): Promise<void> {
   const isLatest = (): boolean => latest === controller;
   latest?.abort();
   latest = controller;
-  history.replaceState(null, '', `?image=${encodeURIComponent(ask.link)}`);
+  history.replaceState(null, '', addressOf(ask.link));
   byId('registry-host', HTMLElement).textContent = toVisible(new URL(ask.url).host);
   byId('authority-host', HTMLElement).textContent = '';
   diagram.clear();
@@ -80,6 +81,8 @@ async function start(ask: Ask): Promise<void> {
     },
   });
   if (!isLatest()) return;
+  events.push({ type: 'end', at: monotonicNow() });
+  diagram.draw(tellStory(events, policy, secrets).rows);
   finish(ask, ending);
   if (navigator.onLine && isUntold(ending)) {
     progress.textContent = 'Finding out why';
@@ -114,12 +117,19 @@ stopButton.addEventListener('click', () => latest?.abort());
 window.addEventListener('online', showConnection);
 window.addEventListener('offline', showConnection);
 
-const { search, hash, pathname } = window.location;
-if (hash !== '' && hash !== '#handshake' && hash !== '#challenge') {
-  history.replaceState(null, '', pathname + search);
+/** Takes everything out of the page's URL but what may stand there. Returns what it asks for, or `''`. */
+function tidyAddress(): string {
+  const { search, hash, pathname } = window.location;
+  const link = linkIn(search);
+  const place = hash === '#handshake' || hash === '#challenge' ? hash : '';
+  const tidy = addressOf(link) + place;
+  if (search + hash !== tidy) history.replaceState(null, '', pathname + tidy);
+  return link;
 }
-const image = new URLSearchParams(search).get('image');
-if (image !== null) byId('image', HTMLInputElement).value = image;
+
+byId('image', HTMLInputElement).value = tidyAddress();
+window.addEventListener('hashchange', tidyAddress);
+window.addEventListener('popstate', tidyAddress);
 
 startForm(form);
 startReader();

@@ -60,6 +60,11 @@ const longestText = 8_192;
 /** 10,000 tags in pages of 100, as registries have them. */
 const mostPages = 100;
 const mostTags = 100_000;
+/** Milliseconds after which no more pages are asked for. */
+const longestPaging = 60_000;
+
+/** The registry is asked anew each time. A token request is sent with `no-store`, so that this also tells the two apart. */
+const registryCache = 'no-cache';
 
 /** The policy that `ask` runs under. */
 export function policyOf({ registry, trusted, asForm }: Ask): Policy {
@@ -73,11 +78,19 @@ export function policyOf({ registry, trusted, asForm }: Ask): Policy {
 
 /** Runs `ask` until it ends or `signal` aborts. Never rejects. */
 export async function run(ask: Ask, signal: AbortSignal, telling: Telling): Promise<Ending> {
-  let drawing = true;
+  // Of a later page, what happens is held back until it is more than one request.
+  let held: RunEvent[] | null = null;
+  const tell = (event: RunEvent): void => {
+    const waiting = held ?? [];
+    waiting.push(event);
+    if (held !== null && waiting.filter(({ type }) => type === 'sent').length < 2) return;
+    held = null;
+    for (const each of waiting) telling.event(each);
+  };
   const platform: typeof fetch = (input, init) => {
     const [, sent] = new Headers(init?.headers).get('authorization')?.split(' ') ?? [];
     if (sent !== undefined) telling.secret(sent);
-    if (drawing) telling.event(sentEvent(ask, input, init));
+    tell(sentEvent(input, init));
     return fetch(input, init);
   };
   try {
@@ -87,12 +100,11 @@ export async function run(ask: Ask, signal: AbortSignal, telling: Telling): Prom
       ...(ask.challenge === null ? {} : { challenges: { [ask.registry]: ask.challenge } }),
       fetch: platform,
       onStep: (step) => {
-        if (drawing) telling.event({ type: 'step', step });
+        tell({ type: 'step', step });
       },
     });
-    const headers = { accept: 'application/json' };
-    const response = await registryFetch(ask.url, { headers, signal });
-    drawing = false;
+    const asked: RequestInit = { headers: { accept: 'application/json' }, cache: registryCache, signal };
+    const response = await registryFetch(ask.url, asked);
     const failure = failureOf(response);
     const { status } = response;
     const text = await bodyOf(response, signal);
@@ -101,23 +113,27 @@ export async function run(ask: Ask, signal: AbortSignal, telling: Telling): Prom
       const answer = { type: 'text', text: text.slice(0, longestText) } as const;
       return { type: 'answered', status, failure, answer };
     }
-    const tags = [...first];
+    const tags = first.slice(0, mostTags);
+    const begun = monotonicNow();
     telling.progress(tags.length);
-    let cut: Cut | null = null;
+    let cut: Cut | null = first.length > mostTags ? { reason: 'limit' } : null;
     let next = nextPage({ headers: [...response.headers] }, ask.url);
-    for (let page = 1; next !== null; page++) {
-      if (page === mostPages || tags.length >= mostTags) {
+    for (let page = 1; next !== null && cut === null; page++) {
+      if (page === mostPages || tags.length >= mostTags || monotonicNow() - begun > longestPaging) {
         cut = { reason: 'limit' };
         break;
       }
-      const more = await registryFetch(next.href, { headers, signal });
+      held = [{ type: 'page' }];
+      const more = await registryFetch(next.href, asked);
       const items = await tagsOf(more, next.href, signal);
       if (items === null) {
         cut = { reason: 'answer', status: more.status };
         break;
       }
+      const before = tags.length;
       // Not as arguments: a page of 8 MiB holds more than a call takes.
-      for (const tag of items) tags.push(tag);
+      for (const tag of items.slice(0, mostTags - tags.length)) tags.push(tag);
+      if (items.length > mostTags - before) cut = { reason: 'limit' };
       telling.progress(tags.length);
       next = nextPage({ headers: [...more.headers] }, next);
     }
@@ -158,11 +174,11 @@ function unreadFailure(url: string, { message }: Unread): Failure {
 }
 
 /** What was put on the wire, before anybody knows what comes of it. Of the request only its line is told. */
-function sentEvent({ url: asked }: Ask, input: RequestInfo | URL, init: RequestInit | undefined): RunEvent {
+function sentEvent(input: RequestInfo | URL, init: RequestInit | undefined): RunEvent {
   const { origin, pathname } = new URL(input instanceof Request ? input.url : input);
   const url = origin + pathname;
-  const registry = new URL(asked);
-  const to = url === registry.origin + registry.pathname ? 'registry' : 'authority';
+  // Not by the URL: a realm may be the very one that was asked for.
+  const to = init?.cache === registryCache ? 'registry' : 'authority';
   return { type: 'sent', to, method: init?.method ?? 'GET', url, at: monotonicNow() };
 }
 
@@ -239,7 +255,7 @@ function tagsIn(text: string, url: string): readonly string[] | null {
     if (typeof body !== 'object' || body === null || !('tags' in body)) return null;
     // A repository without tags has `null`.
     if (body.tags === null) return [];
-    return Array.isArray(body.tags) ? body.tags.filter((tag) => typeof tag === 'string') : null;
+    return Array.isArray(body.tags) && body.tags.every((tag) => typeof tag === 'string') ? body.tags : null;
   } catch {
     return null;
   }

@@ -31,7 +31,11 @@ export type RunEvent =
       readonly url: string;
       readonly at: number;
     }
-  | { readonly type: 'step'; readonly step: TranscriptStep };
+  | { readonly type: 'step'; readonly step: TranscriptStep }
+  /** A request of its own follows, whose secrets are named anew. */
+  | { readonly type: 'page' }
+  /** Nothing more comes. */
+  | { readonly type: 'end'; readonly at: number };
 
 /** What a request carries to show who asks. */
 export type Carried =
@@ -127,6 +131,9 @@ class Teller {
   /** Requests of the exchange that were sent again. */
   #again: Sent[] = [];
   #number = 0;
+  /** The highest number of a secret, and what it was before the request that is told of. */
+  #highest = 0;
+  #before = 0;
   #start: number | null = null;
   #authority: string | null = null;
   /** URL of the registry's last challenge, which its realm is judged against. */
@@ -138,6 +145,16 @@ class Teller {
   }
 
   hear(event: RunEvent): void {
+    if (event.type === 'page') {
+      this.#before = this.#highest;
+      return;
+    }
+    if (event.type === 'end') {
+      for (const row of this.#open.splice(0)) {
+        row.message = { ...row.message, reply: silence('', this.#since(row.message, event.at)) };
+      }
+      return;
+    }
     if (event.type === 'sent') {
       const { to, method, url, at } = event;
       const about = { to, method, url, query: [], carried: { type: 'untold' } } as const;
@@ -211,7 +228,7 @@ class Teller {
     }
     const text = this.#hide(came.text ?? '');
     const read = next === 'granted' ? readTokenResponse(text, came.sentAt) : null;
-    const token = read?.ok === true ? secretNumber(read.token) : null;
+    const token = read?.ok === true ? this.#secret(read.token) : null;
     this.#close(
       effect,
       at,
@@ -260,7 +277,7 @@ class Teller {
   #retried({ status, waitMs, at }: RetryStep): void {
     const row = this.#take('authority');
     if (row !== null) {
-      const tookMs = at - (this.#start ?? at) - row.message.sentMs;
+      const tookMs = this.#since(row.message, at);
       const reply = status === null ? silence('', tookMs) : answer(status, [], null, tookMs);
       row.message = { ...row.message, reply };
       this.#again.push(row);
@@ -272,13 +289,25 @@ class Teller {
   #close(effect: RecordedSend, at: number, reply: Reply): void {
     const { to, method, url } = effect;
     const query = to === 'authority' ? parametersOf(effect) : [];
-    const known = { query, carried: carriedBy(effect) };
+    const known = { query, carried: carriedBy(effect, (name) => this.#secret(name)) };
     const row = this.#take(to) ?? this.#add(this.#message({ to, method, url, ...known }, at, null));
     row.message = { ...row.message, ...known, reply };
     if (to === 'authority') {
       for (const again of this.#again) again.message = { ...again.message, ...known };
       this.#again = [];
     }
+  }
+
+  /** A number for a secret: no other has it, in this request or another. */
+  #secret(name: string): number {
+    const number = secretNumber(name);
+    if (number === 0) return 0;
+    this.#highest = Math.max(this.#highest, this.#before + number);
+    return this.#before + number;
+  }
+
+  #since({ sentMs }: Message, at: number): number {
+    return Math.max(0, at - (this.#start ?? at) - sentMs);
   }
 
   /** The first request to `to` that has no answer. */
@@ -382,20 +411,19 @@ function lastWord({ next, effect, answer: came }: SentStep): Note | null {
   return { type: 'remark', tone: 'bad', text };
 }
 
-function carriedBy({ authorization, form }: RecordedSend): Carried {
+function carriedBy({ authorization, form }: RecordedSend, numberOf: (name: string) => number): Carried {
   if (authorization?.scheme === 'basic') {
     const { username, password } = authorization;
-    return { type: 'basic', username: visible(username), secret: secretNumber(password) };
+    return { type: 'basic', username: visible(username), secret: numberOf(password) };
   }
-  if (authorization?.scheme === 'bearer')
-    return { type: 'bearer', secret: secretNumber(authorization.token) };
+  if (authorization?.scheme === 'bearer') return { type: 'bearer', secret: numberOf(authorization.token) };
   const secret = form?.find(([, value]) => isSecret(value));
   if (secret === undefined) return { type: 'nothing' };
   const username = form?.find(([name]) => name === 'username')?.[1];
   return {
     type: 'form',
     username: username === undefined ? null : visible(username),
-    secret: secretNumber(secret[1]),
+    secret: numberOf(secret[1]),
   };
 }
 
