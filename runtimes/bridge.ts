@@ -13,12 +13,12 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { dist } from './bundle.ts';
 
 export interface Bridge {
-  /** `ws://127.0.0.1:port`: a guest connects to `/` and the job it is for. */
+  /** `ws://127.0.0.1:port`: a guest connects to `/` and the job it is for; `?agent=` is the runtime's name for itself. */
   readonly url: string;
   /** A page that works as a guest; `?bridge=` names the job's URL. */
   readonly page: string;
-  /** The next guest. */
-  accept(): Promise<WebSocket>;
+  /** The next guest, and what it says it is. */
+  accept(): Promise<{ readonly socket: WebSocket; readonly agent: string }>;
   close(): void;
 }
 
@@ -38,7 +38,12 @@ export async function openBridge(): Promise<Bridge> {
   return {
     url: `ws://127.0.0.1:${port}`,
     page: `http://127.0.0.1:${port}/`,
-    accept: () => new Promise((resolve) => sockets.once('connection', resolve)),
+    accept: () =>
+      new Promise((resolve) => {
+        sockets.once('connection', (socket, { url = '' }) => {
+          resolve({ socket, agent: new URL(url, 'ws://guest').searchParams.get('agent') ?? '' });
+        });
+      }),
     close: () => {
       for (const socket of sockets.clients) socket.terminate();
       server.close();

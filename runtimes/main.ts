@@ -117,15 +117,22 @@ function firstDifference(told: string, wanted: string): string {
   return `line ${at + 1} is ${lines[at]}\n  where ${others[at]} is committed`;
 }
 
-/** Starts a guest and waits for it to connect. Rejects with the reason, and with what it printed, when it does not. */
+/** Starts a guest and waits for it to connect and to be what its row says. Rejects with the reason, and with what it printed, when it does not. */
 async function meet(bridge: Bridge, runtime: Runtime, job: string, heard: (text: string) => void) {
   const accepted = bridge.accept();
   const guest = await runtime.start(`${bridge.url}/${job}`, heard, bridge.page);
   const ended = guest.ended.then(() => Promise.reject(new Error('no connection')));
   try {
-    return { guest, socket: await within(startMs, 'no connection', Promise.race([accepted, ended])) };
+    const { socket, agent } = await within(startMs, 'no connection', Promise.race([accepted, ended]));
+    if (!isAgent(agent, runtime.agent)) throw new Error(`it says that it is ${agent}`);
+    return { guest, socket };
   } catch (error) {
     await guest.stop();
     throw new Error(`${error instanceof Error ? error.message : error}: ${await guest.ended}`);
   }
+}
+
+/** Whether one of the products in a `User-Agent` is `product`, of any version where `product` has none. */
+function isAgent(agent: string, product: string): boolean {
+  return agent.split(' ').some((one) => one === product || one.startsWith(`${product}/`));
 }

@@ -5,7 +5,7 @@
  * hold a secret or the reason why nothing came of it; it is ended by its id, also when it did not start well.
  */
 
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { PassThrough, type Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { chromium } from 'playwright-core';
 import { chromiumArgs } from '../packages/browser/test/chromium-args.ts';
 import { dist } from './bundle.ts';
@@ -31,6 +32,8 @@ export interface Guest {
 export interface Runtime {
   readonly name: string;
   readonly packages: readonly Package[];
+  /** What its guests call themselves in `navigator.userAgent`: a product, with its version if that is in the table. */
+  readonly agent: string;
   /** Has a guest do the job that `bridge` names, at `page` if it is a page. `heard` is told all it prints. */
   start(bridge: string, heard: (text: string) => void, page: string): Promise<Guest>;
 }
@@ -38,7 +41,7 @@ export interface Runtime {
 const require = createRequire(import.meta.url);
 const modules = fileURLToPath(new URL('node_modules', import.meta.url));
 
-/** The programs themselves: a shell in front of one would be ended in its place. Node 24 is the one that runs this. */
+/** The programs themselves: a shell in front of one would be ended in its place. What runs this is to be Node 24, or the row is red. */
 export const binaries = {
   node22: join(modules, 'node22/bin/node'),
   node24: process.execPath,
@@ -57,6 +60,7 @@ export const runtimes: readonly Runtime[] = [
     (major): Runtime => ({
       name: `Node ${major}`,
       packages: [...everywhere, '@reg/node'],
+      agent: `Node.js/${major}`,
       start: async (bridge, heard) => {
         const script = bridge.endsWith('/node') ? 'process-node.js' : 'process.js';
         return startProcess(binaries[`node${major}`], [join(dist, script), bridge], { heard });
@@ -66,11 +70,13 @@ export const runtimes: readonly Runtime[] = [
   {
     name: `Bun ${versionOf('bun')}`,
     packages: everywhere,
+    agent: `Bun/${versionOf('bun')}`,
     start: async (bridge, heard) => startProcess(binaries.bun, [join(dist, 'process.js'), bridge], { heard }),
   },
   {
     name: `Deno ${versionOf('deno')}`,
     packages: everywhere,
+    agent: `Deno/${versionOf('deno')}`,
     start: async (bridge, heard) =>
       startProcess(
         binaries.deno,
@@ -86,8 +92,13 @@ export const runtimes: readonly Runtime[] = [
         { heard },
       ),
   },
-  { name: `workerd ${versionOf('workerd')}`, packages: everywhere, start: startWorker },
-  { name: 'Chromium', packages: everywhere, start: startPage },
+  {
+    name: `workerd ${versionOf('workerd')}`,
+    packages: everywhere,
+    agent: 'Cloudflare-Workers',
+    start: startWorker,
+  },
+  { name: 'Chromium', packages: everywhere, agent: 'HeadlessChrome', start: startPage },
 ];
 
 function versionOf(name: string): string {
@@ -162,6 +173,10 @@ export async function startWorkerd(
 }
 
 async function startWorker(bridge: string, heard: (text: string) => void): Promise<Guest> {
+  // A worker is not told the version of what it runs in: 1.20261117.1 calls itself "workerd 2026-11-17".
+  const { stdout } = await promisify(execFile)(binaries.workerd, ['--version'], { timeout: startMs });
+  const date = versionOf('workerd').split('.')[1];
+  if (stdout.replaceAll(/\D/g, '') !== date) throw new Error(`workerd says that it is ${stdout}`);
   const config = join(dist, 'worker.capnp');
   await writeFile(config, workerConfig);
   const { guest, url } = await startWorkerd(config, { heard });

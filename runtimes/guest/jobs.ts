@@ -1,5 +1,6 @@
 /**
- * What a runtime is asked to do, and how it is asked: by a WebSocket whose path names the job.
+ * What a runtime is asked to do, and how it is asked: by a WebSocket whose path names the job. In its query the runtime says what
+ * it is.
  *
  * Rules of this file: it runs in every runtime, so it knows what they all have and nothing else.
  */
@@ -37,7 +38,7 @@ export function work(
   able: Readonly<Record<string, Job>>,
   print?: (value: unknown) => string,
 ): Promise<void> {
-  const socket = new WebSocket(bridge);
+  const socket = new WebSocket(`${bridge}?agent=${encodeURIComponent(navigator.userAgent)}`);
   const job = able[new URL(bridge).pathname.slice(1)];
   return new Promise((resolve, reject) => {
     socket.addEventListener('open', () => {
