@@ -39,8 +39,8 @@ export function outcomeOf(ending: Ending): Outcome {
       if (status >= 400) {
         const text =
           status === 404
-            ? 'The handshake went well. What was asked for is not there.'
-            : 'The handshake went well. This is about something else.';
+            ? 'This is not about authorization: what was asked for is not there.'
+            : 'This is not about authorization.';
         return { tone: 'bad', title: heading, who: '', text, lines: [] };
       }
       if (answer.type === 'text')

@@ -208,12 +208,17 @@ class Teller {
       .filter(([name]) => name === 'www-authenticate')
       .map(([, value]) => this.#hide(value));
     if (status === 401 && field.length > 0) {
-      this.#challenger = effect.url;
+      this.#challenger = came.head.url ?? effect.url;
       this.#note({ type: 'challenge', field: readField(field) });
     } else if (status === 401 && filtered === true) {
       this.#bad(
         'The browser does not show this page the challenge: the registry exposes no WWW-Authenticate.',
       );
+    }
+    const { url } = came.head;
+    if (url !== undefined && new URL(url).origin !== new URL(effect.url).origin) {
+      this.#bad(`The browser followed a redirect to ${hostOf(url)}: this is the answer of that server.`);
+      if (status !== 401) return;
     }
     const remark = lastWord(step);
     if (remark !== null) this.#note(remark);

@@ -5,6 +5,7 @@ import { completePolicy } from '@reg/core';
 import { describe, expect, test } from 'vitest';
 import { listening } from '../../../packages/browser/test/chromium.ts';
 import { addressOf, linkIn } from '../src/ask.ts';
+import { outcomeOf } from '../src/outcome.ts';
 import { policyOf, run } from '../src/run.ts';
 import { Secrets } from '../src/secrets.ts';
 import { type RunEvent, tellStory } from '../src/story.ts';
@@ -35,7 +36,10 @@ async function runOver(answer: (request: IncomingMessage, response: ServerRespon
     const reply = message?.reply;
     return `${message?.to} ${reply?.type === 'answer' ? reply.status : (reply?.type ?? 'waiting')}`;
   });
-  return { ending, lines };
+  const said = rows.flatMap(({ after }) =>
+    after.flatMap((note) => (note.type === 'remark' ? [note.text] : [])),
+  );
+  return { ending, lines, said };
 }
 
 const listOf = (count: number): string => JSON.stringify({ tags: Array.from({ length: count }, () => 't') });
@@ -107,6 +111,23 @@ describe('what is drawn of a run', () => {
     });
     expect(lines).toEqual(['registry 401', 'authority 200', 'registry 200']);
   });
+
+  test('a redirect that was followed to another server names it, and that it is the one that answers', async () => {
+    const server = createServer((_, response) => response.end('{"tags":["a"]}'));
+    const other = `127.0.0.1:${await listening(server)}`;
+    const { said } = await runOver((_, response) =>
+      response.writeHead(302, { Location: `http://${other}/x` }).end(),
+    );
+    expect(said).toEqual([`The browser followed a redirect to ${other}: this is the answer of that server.`]);
+  });
+
+  test.each([404, 418, 429, 503])(
+    '%i to the first request is not told as a handshake that went well',
+    async (status) => {
+      const { ending } = await runOver((_, response) => response.writeHead(status).end());
+      expect(outcomeOf(ending).text).toMatch(/^This is not about authorization/);
+    },
+  );
 
   test('nothing waits once the run has ended', () => {
     const url = 'https://registry.example/v2/';
