@@ -323,7 +323,7 @@ function onResponse(context: Context, answer: RegistryResponse): HandshakeState 
   const here = arrived(context, head);
   // A platform that was to follow and did not has shown where it leads, or hides it.
   if (isRedirect(status) && here.request.redirect !== 'manual') return onRedirect(here, head);
-  if (status === 401) return onUnauthorized(asReceived(context, here), answer);
+  if (status === 401) return onUnauthorized(here, answer);
   if (status === 403 || status === 400) return onForbidden(here, answer);
   const open =
     here.held === null && !here.crossed && status >= 200 && status < 300 && !isAuthorized(here.request);
@@ -728,14 +728,6 @@ function arrived(context: Context, head: Head): Context {
   if (head.url === undefined || !URL.canParse(head.url)) return context;
   const moved: Context = { ...context, url: head.url };
   return new URL(head.url).origin === new URL(context.url).origin ? moved : asStranger(moved);
-}
-
-/**
- * Where a platform followed redirects, another origin may have been on the way, for which it dropped the token (WHATWG Fetch,
- * "HTTP-redirect fetch"): a 401 then does not refuse it. A password is not sent again on a guess (requirement 89).
- */
-function asReceived(before: Context, here: Context): Context {
-  return here.url !== before.url && here.held?.grant.from === 'exchange' ? { ...here, held: null } : here;
 }
 
 /** Rule 7: at another origin nothing holds that was true of the one before. */

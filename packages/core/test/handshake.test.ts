@@ -802,21 +802,6 @@ describe('a platform that follows redirects (design §9)', () => {
     },
   );
 
-  test('may have dropped a token on the way back to the same origin: it goes where that led, and is not refused', () => {
-    const url = `${registry}/v2/team/moved/blobs/x`;
-    const run = new Run(get, { policy }).respond(401, { challenge: own }).grant();
-    run.respond(401, { challenge: own, url });
-    expect(run.state.phase).toBe('obtaining');
-    expect(run.lessons).not.toContain('refused');
-    expect(run.grant().sent).toMatchObject({ url, authorization: { scheme: 'bearer' } });
-    expect(run.respond(401, { challenge: own }).failure).toMatchObject({ kind: 'denied' });
-    // A password that was refused stays refused.
-    const basic = new Run(get, { policy }).respond(401, { challenge: 'Basic realm="r"' }).grant();
-    expect(basic.respond(401, { challenge: 'Basic realm="r"', url }).failure).toMatchObject({
-      kind: 'credential-rejected',
-    });
-  });
-
   const cdn = 'https://cdn.example/blob';
 
   test('what it shows is judged all the same', () => {
