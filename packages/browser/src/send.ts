@@ -26,7 +26,7 @@ const peekMs = 2_000;
  * Sends with `fetch`.
  *
  * @param userAgent sent where the caller sets none; `null` for what the platform sends
- * @param headMs how long a request waits for the head of its response, unless it has a stream or a long body
+ * @param headMs how long a request waits for the head of its response, unless it is an upload that may take long
  */
 export function createSend(
   fetch: typeof globalThis.fetch,
@@ -43,8 +43,8 @@ export function createSend(
         if (signal.aborted || late.signal.aborted) cancelled(response);
       };
       sent.then(dropped, () => {});
-      // How long a long upload takes is not known, and the core has a deadline for what goes to a token server.
-      const bounded = outgoing.to === 'registry' && lengthOf(init.body) <= briefBytes;
+      // The core has a deadline for what goes to a token server.
+      const bounded = outgoing.to === 'registry' && !isLong(outgoing, init.body);
       return replyOf(bounded ? await within(headMs, sent, late) : await sent);
     } catch (error) {
       throw signal.aborted ? error : faultOf(error, init.body instanceof ReadableStream);
@@ -54,6 +54,15 @@ export function createSend(
 
 /** What the default deadline of 30 s is enough for on a line of 70 kbit/s, and room for any manifest but a monstrous one. */
 const briefBytes = 262_144;
+
+/**
+ * Whether nobody knows how long it takes: a long upload, or the end of one, for which a registry may have to put gigabytes
+ * together (OCI distribution-spec, "Pushing a blob in chunks"). Where an upload ends is the registry's choice of URL; a manifest's is not.
+ */
+function isLong({ method, url }: Outgoing<Call>, body: RequestInit['body']): boolean {
+  const endsUpload = method === 'PUT' && !new URL(url).pathname.includes('/manifests/');
+  return endsUpload || lengthOf(body) > briefBytes;
+}
 
 /** In bytes; of text in characters, of which each is a byte at least. */
 function lengthOf(body: RequestInit['body']): number {

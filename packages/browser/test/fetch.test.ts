@@ -464,6 +464,7 @@ describe('what never ends', () => {
     ['a stream', () => ({ body: new Blob(['x']).stream(), duplex: 'half' as const })],
     ['more than 256 KiB', () => ({ body: new Uint8Array(262_145) })],
     ['that much text', () => ({ body: 'x'.repeat(262_145) })],
+    ['nothing more, at its end', () => ({ method: 'PUT', body: '' })],
   ])('an upload of %s takes the time it takes', async (_, body) => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     let settle: (response: Response) => void = () => {};
