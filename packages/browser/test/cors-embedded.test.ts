@@ -204,8 +204,8 @@ describe.skipIf(chromiumIsMissing)('the page itself', () => {
     const { registry } = await registryFor();
     const opened = await chromium.open(await serveSite({ headers: policy("'self'") }));
     const told = await diagnose(opened, registry.url, paired(registry));
-    const line = `Content-Security-Policy: connect-src ${registry.url}`;
-    expect(gist(told)).toEqual(['page-csp', 'registry', line]);
+    expect(gist(told)).toEqual(['page-csp', 'registry', null]);
+    expect(told.summary).toContain(`add that to the connect-src it has, here ${registry.url}.`);
     expect([told.fixes, registry.count()]).toEqual([null, 0]);
   });
 
@@ -213,8 +213,8 @@ describe.skipIf(chromiumIsMissing)('the page itself', () => {
     const { registry } = await registryFor();
     const opened = await chromium.open(await serveSite({ headers: policy(registry.url) }));
     const told = await diagnose(opened, registry.url, paired(registry));
-    const line = `Content-Security-Policy: connect-src ${registry.pair.realm}`;
-    expect(gist(told)).toEqual(['page-csp', 'token-server', line]);
+    expect(gist(told)).toEqual(['page-csp', 'token-server', null]);
+    expect(told.summary).toContain(`here ${registry.pair.realm}.`);
   });
 
   test('a worker is told the same of the policy it runs under', async () => {

@@ -3,6 +3,7 @@
 import { type DiagnoseCorsOptions, diagnoseCors } from '@reg/browser';
 import { defaultPolicy } from '@reg/core';
 import { describe, expect, test, vi } from 'vitest';
+import { headerFor, summaryOf } from '../src/cors/describe.ts';
 import type { CorsAsk, CorsServer } from '../src/cors/diagnosis.ts';
 import { type Fact, judge } from '../src/cors/judge.ts';
 
@@ -34,6 +35,38 @@ function found(answers: (ask: CorsAsk, server: CorsServer) => Seen, page: string
 
 const registry = 'https://registry.test/v2/';
 const page = 'https://page.test';
+
+describe('the words', () => {
+  const answered = (status: number): Fact[] => [
+    {
+      ...readable,
+      server: 'registry',
+      ask: 'plain',
+      request: 'GET https://registry.test/v2/',
+      sent: null,
+      status,
+    },
+  ];
+
+  test.each([500, 404])('a registry that answers %i to all is not called well', (status) => {
+    const told = summaryOf({ verdict: 'ok', server: null }, page, answered(status));
+    expect(told).toContain(`the registry answered ${status} where 200 or 401 is due`);
+  });
+
+  test.each([200, 401])('one that answers %i is', (status) => {
+    const told = summaryOf({ verdict: 'ok', server: null }, page, answered(status));
+    expect(told).toBe('Nothing of CORS keeps this page from signing in and reading.');
+  });
+
+  test.each([
+    ['https://registry.test/v2/', 'here https://registry.test.'],
+    ['http://[::1]:5000/v2/', 'under a name, since a policy names no IPv6 address.'],
+  ])('a policy of the page that leaves out %s is to be mended where it is', (url, advice) => {
+    const finding = { verdict: 'page-csp', server: 'registry', url: new URL(url) } as const;
+    expect(summaryOf(finding, page, [])).toContain(`add that to the connect-src it has, ${advice}`);
+    expect(headerFor(finding, page, [])).toBeNull();
+  });
+});
 
 describe('judge', () => {
   test.each<[string, readonly CorsAsk[], string]>([

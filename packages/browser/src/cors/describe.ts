@@ -17,8 +17,6 @@ export function headerFor(finding: Finding, page: string | null, facts: readonly
     case 'authorization-not-allowed':
     case 'authorization-not-in-wildcard':
       return 'Access-Control-Allow-Headers: Authorization';
-    case 'page-csp':
-      return `Content-Security-Policy: connect-src ${finding.url.origin}`;
     case 'ok':
       return lacksDigest(facts) ? 'Access-Control-Expose-Headers: Docker-Content-Digest' : null;
     case 'unreachable':
@@ -26,6 +24,8 @@ export function headerFor(finding: Finding, page: string | null, facts: readonly
     case 'mixed-content':
     case 'preflight-refused':
     case 'realm-refused':
+    // A second policy beside the page's own would only forbid more (CSP3 §8.1).
+    case 'page-csp':
       return null;
   }
 }
@@ -35,9 +35,13 @@ export function summaryOf(finding: Finding, page: string | null, facts: readonly
   const header = headerFor(finding, page, facts);
   if (finding.verdict === 'ok') {
     if (page === null) return 'This is no page of a browser, so that no server has to allow it anything.';
+    const odd = oddStatus(facts);
+    if (odd !== null) {
+      return `CORS lets this page read, but the registry answered ${odd} where 200 or 401 is due: what is wrong there is no matter of CORS.`;
+    }
     return header === null
-      ? 'Nothing keeps this page from signing in and reading.'
-      : `Nothing keeps this page from reading, but it sees no digest of manifests: if the registry sends one, have it add "${header}".`;
+      ? 'Nothing of CORS keeps this page from signing in and reading.'
+      : `Nothing of CORS keeps this page from reading, but it sees no digest of manifests: if the registry sends one, have it add "${header}".`;
   }
   if (finding.verdict === 'realm-refused') {
     const at = finding.url === null ? '' : ` at ${finding.url.origin}`;
@@ -59,7 +63,7 @@ export function summaryOf(finding: Finding, page: string | null, facts: readonly
     case 'mixed-content':
       return `${server} is on http and this page on https, which browsers block as mixed content: serve it over https, or the page and it under one origin.`;
     case 'page-csp':
-      return `${server} may not be asked by this page, whose own Content-Security-Policy leaves it out: add ${origin} to its connect-src.`;
+      return `${server} may not be asked by this page, whose own Content-Security-Policy leaves out it, or where it redirects to: add that to the connect-src it has, ${nameable(finding.url)}.`;
     case 'origin-refused':
       return `${server} answers, and does not let this page read what: have it send "${header}" with every answer, errors too.`;
     case 'redirect-refused':
@@ -69,10 +73,21 @@ export function summaryOf(finding: Finding, page: string | null, facts: readonly
     case 'preflight-refused':
       return `${server} refuses preflights, so that this page can ask without a login at most: have OPTIONS answered with 204 and the Access-Control headers before a login is asked for, if need be by a proxy${form}.`;
     case 'authorization-not-allowed':
-      return `${server} answers preflights, but does not let this page send a login or a token: have OPTIONS answered with "${header}"${form}.`;
+      return `${server} answers preflights, but does not let this page send a login or a token, or not read what it then answers: have OPTIONS answered with "${header}", and errors too with Access-Control-Allow-Origin${form}.`;
     case 'authorization-not-in-wildcard':
       return `${server} answers preflights with "Access-Control-Allow-Headers: *", which stands for every header but Authorization: have OPTIONS answered with "${header}"${form}.`;
   }
+}
+
+/** As a policy names a server: it has no form for an address of IPv6 (CSP3 §2.3.1). */
+function nameable({ origin, hostname }: URL): string {
+  return hostname.startsWith('[') ? 'under a name, since a policy names no IPv6 address' : `here ${origin}`;
+}
+
+/** What no registry answers to a request without a login, `null` when it is one of what they do. */
+function oddStatus(facts: readonly Fact[]): number | null {
+  const status = facts.find(({ server, ask }) => server === 'registry' && ask === 'plain')?.status ?? null;
+  return status === null || status === 401 || status < 400 ? null : status;
 }
 
 /** A manifest comes with its digest, as a rule and not by duty (OCI distribution-spec 1.1, "Pulling manifests"). */
