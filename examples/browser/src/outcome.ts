@@ -6,7 +6,7 @@
  */
 
 import { blame, describe, type Failure, type RealmPair, toVisible } from '@reg/core';
-import { phraseOf } from './http.ts';
+import { statusWords } from '@reg/core/transcript';
 import type { Cut, Ending } from './run.ts';
 
 export interface Outcome {
@@ -34,7 +34,7 @@ export function outcomeOf(ending: Ending): Outcome {
       return failed(titles[ending.failure.kind], ending.failure);
     case 'answered': {
       const { status, failure, answer } = ending;
-      const heading = headingOf(status);
+      const heading = statusWords(status);
       if (failure !== null) return failed(`${titles[failure.kind]}: ${heading}`, failure);
       if (status >= 400) {
         const text =
@@ -56,11 +56,7 @@ function restOf(cut: Cut): string {
   if (cut.reason === 'limit') return 'There are more, which this page does not fetch.';
   const isSuccess = cut.status >= 200 && cut.status < 300;
   const unread = isSuccess ? ' and is no list of tags' : '';
-  return `There are more tags. The page after these was answered with ${headingOf(cut.status)}${unread}.`;
-}
-
-function headingOf(status: number): string {
-  return `${status} ${phraseOf(status)}`.trim();
+  return `There are more tags. The page after these was answered with ${statusWords(cut.status)}${unread}.`;
 }
 
 export function counted(tags: number): string {

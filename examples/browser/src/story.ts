@@ -6,18 +6,18 @@
  */
 
 import { type Policy, parseScopes, readTokenResponse, toVisible } from '@reg/core';
-import type {
-  BegunStep,
-  ExchangedStep,
-  ObtainedStep,
-  RecordedSend,
-  RetryStep,
-  SentStep,
-  TranscriptStep,
+import {
+  type BegunStep,
+  type ExchangedStep,
+  type ObtainedStep,
+  type RecordedSend,
+  type RetryStep,
+  reasonPhrase,
+  type SentStep,
+  type TranscriptStep,
 } from '@reg/core/transcript';
 import { type ReadField, readField } from './challenge.ts';
 import { duration } from './duration.ts';
-import { phraseOf } from './http.ts';
 import { compareScopes, type ScopeRow } from './scopes.ts';
 import type { Secrets } from './secrets.ts';
 import { type Decision, decide } from './verdict.ts';
@@ -465,7 +465,15 @@ function answer(
   tookMs: number,
 ): Reply & { type: 'answer' } {
   const tone = status === 401 ? 'asks' : status < 400 ? 'good' : 'bad';
-  return { type: 'answer', status, phrase: phraseOf(status), tone, said: said.slice(0, 3), brings, tookMs };
+  return {
+    type: 'answer',
+    status,
+    phrase: reasonPhrase(status),
+    tone,
+    said: said.slice(0, 3),
+    brings,
+    tookMs,
+  };
 }
 
 function silence(code: string, tookMs: number): Reply {

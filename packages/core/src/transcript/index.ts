@@ -2,6 +2,7 @@ export { type Claims, type ClaimsReader, readAccess, readClaims } from './claims
 export { toCurl } from './curl.ts';
 export { toHar } from './har.ts';
 export { fromJson, toJson } from './json.ts';
+export { reasonPhrase, statusWords } from './legs.ts';
 export { toMermaid } from './mermaid.ts';
 export { type Mismatch, type Replay, replay } from './replay.ts';
 export { type TextOptions, type TextRole, toText } from './text.ts';
